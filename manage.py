@@ -1,0 +1,17 @@
+#!/usr/bin/env python
+"""Django's command line for Canopy."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run one management command with the settings of `carbon`."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carbon.settings")
+    from django.core.management import execute_from_command_line  # noqa: PLC0415 settings first
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
