@@ -4,9 +4,9 @@
 per column. The loader validates files against it, the activity models store it, the engine reads it.
 
 A small table reaches the engine as a `pandas.DataFrame` with every column of its contract (dtype `object`: `str`,
-`Decimal`, `int`, `bool`, first day of month as `datetime.date`, or `None` for unknown; constant defaults already filled in)
-and one more, `row`: the line number in the CSV file (header = 1). `usage.csv` may be very large and reaches it as a `Usage`
-of integer-coded arrays, one cluster at a time.
+`Decimal`, `int`, `bool`, first day of month as `datetime.date`, or `None` for unknown; constant defaults already
+filled in) and one more, `row`: the line number in the CSV file (header = 1). `usage.csv` may be very large and reaches
+it as a `Usage` of integer-coded arrays, one cluster at a time.
 """
 
 from __future__ import annotations
@@ -430,7 +430,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Leaves of one cluster, one entry per leaf and existing line, energy included, sorted as the export is (section 6).
+    """Leaves of one cluster: one entry per leaf and existing line, energy included, in the order of the export.
 
     `service`, `account`, `group` and `line` index into the tuples of codes. `ug` is int64 (Wh for the energy line),
     `estimated_ug` the estimated part of it, `estimated_ppm` the estimated share in 10⁻⁶ rounded half to even, `quality`
