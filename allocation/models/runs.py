@@ -1,0 +1,182 @@
+"""Runs: one computation of one month, immutable once it is proved."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from accounts.models import Provider
+from allocation.models.catalog import Cluster
+from allocation.models.methodology import MethodologyVersion
+from allocation.models.package import FindingFields, Package
+
+
+class RunState(models.TextChoices):
+    """Where a run stands. The last five are final but for publishing and its consequences."""
+
+    QUEUED = "queued", "queued"
+    READING = "reading", "reading"
+    ALLOCATING = "allocating", "allocating"
+    WRITING = "writing", "writing"
+    PROVING = "proving", "proving"
+    READY = "ready", "ready"
+    PUBLISHED = "published", "published"
+    SUPERSEDED = "superseded", "superseded"
+    FAILED = "failed", "failed"
+    WITHDRAWN = "withdrawn", "withdrawn"
+
+
+RUNNING = (RunState.QUEUED, RunState.READING, RunState.ALLOCATING, RunState.WRITING, RunState.PROVING)
+PROVED = (RunState.READY, RunState.PUBLISHED, RunState.SUPERSEDED)
+
+
+class AllocationRun(models.Model):
+    """One allocation of one package.
+
+    `token` is the fencing token: every claim raises it, every write of a chunk checks it. `lease_until` is when
+    another worker may take the run up.
+    """
+
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="runs")
+    month = models.DateField()
+    package = models.ForeignKey(Package, on_delete=models.PROTECT, related_name="runs")
+    methodology_version = models.ForeignKey(MethodologyVersion, on_delete=models.PROTECT, related_name="runs")
+    state = models.CharField(max_length=12, choices=RunState, default=RunState.QUEUED)
+    requested_at = models.DateTimeField()
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    publish_when_ready = models.BooleanField(default=False)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    attempt = models.PositiveIntegerField(default=0)
+    token = models.BigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=200, blank=True)
+    code_version = models.CharField(max_length=64, blank=True)
+    ledger_rows = models.BigIntegerField(null=True, blank=True)
+    ledger_digest = models.CharField(max_length=64, blank=True)
+    failure_code = models.CharField(max_length=64, blank=True)
+    failure_reason = models.TextField(blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["provider", "month"], condition=Q(state__in=[str(s) for s in RUNNING]), name="run_one_at_a_time"
+            ),
+            models.CheckConstraint(condition=Q(month__day=1), name="run_month"),
+            models.CheckConstraint(condition=Q(state__in=RunState.values), name="run_state"),
+            models.CheckConstraint(
+                condition=~Q(state__in=[str(s) for s in PROVED]) | Q(ledger_rows__isnull=False),
+                name="run_proved_has_rows",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk}: {self.provider} {self.month:%Y-%m} ({self.state})"
+
+
+class RunTransition(models.Model):
+    """A change of state: when, by whom, on which worker, after how long, with how many rows."""
+
+    run = models.ForeignKey(AllocationRun, on_delete=models.CASCADE, related_name="transitions")
+    from_state = models.CharField(max_length=12, choices=RunState, blank=True)
+    to_state = models.CharField(max_length=12, choices=RunState)
+    at = models.DateTimeField()
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    worker = models.CharField(max_length=200, blank=True)
+    attempt = models.PositiveIntegerField(default=0)
+    duration_ms = models.BigIntegerField(null=True, blank=True)
+    rows = models.BigIntegerField(null=True, blank=True)
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}: {self.from_state} → {self.to_state}"
+
+
+class RunChunk(models.Model):
+    """The part of a run that is one cluster, written in one transaction; written twice it is written once."""
+
+    run = models.ForeignKey(AllocationRun, on_delete=models.CASCADE, related_name="chunks")
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
+    token = models.BigIntegerField(default=0)
+    ledger_rows = models.BigIntegerField(null=True, blank=True)
+    ledger_digest = models.CharField(max_length=64, blank=True)
+    written_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["run", "cluster"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["run", "cluster"], name="run_chunk")]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.cluster_id}"
+
+
+class RunLocation(models.Model):
+    """What the run's package says of a cluster: place, energy, and whether all its sites are zero-emission sites."""
+
+    run = models.ForeignKey(AllocationRun, on_delete=models.CASCADE, related_name="locations")
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=200, blank=True)
+    kind = models.CharField(max_length=20)
+    region = models.CharField(max_length=128, blank=True)
+    country = models.CharField(max_length=64, blank=True)
+    facility_wh = models.DecimalField(max_digits=38, decimal_places=0)
+    it_wh = models.DecimalField(max_digits=38, decimal_places=0)
+    zero_emission = models.BooleanField(help_text="Every active site buys all its electricity green (market-based).")
+
+    class Meta:
+        ordering: ClassVar = ["run", "cluster"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["run", "cluster"], name="run_location"),
+            models.CheckConstraint(condition=Q(facility_wh__gte=0, it_wh__gte=0), name="run_location_energy"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.cluster_id}"
+
+
+class RunProof(models.Model):
+    """external + internal + unallocated = source, in integers, for one (cluster, line) of a run.
+
+    Micrograms CO2e, watt-hours for the line `energy_wh`. `internal_ug` includes the account `(provider)`.
+    """
+
+    run = models.ForeignKey(AllocationRun, on_delete=models.CASCADE, related_name="proofs")
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
+    line = models.CharField(max_length=32)
+    source_ug = models.DecimalField(max_digits=38, decimal_places=0)
+    external_ug = models.DecimalField(max_digits=38, decimal_places=0)
+    internal_ug = models.DecimalField(max_digits=38, decimal_places=0)
+    unallocated_ug = models.DecimalField(max_digits=38, decimal_places=0)
+
+    class Meta:
+        ordering: ClassVar = ["run", "cluster", "line"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["run", "cluster", "line"], name="run_proof"),
+            models.CheckConstraint(
+                condition=Q(source_ug=F("external_ug") + F("internal_ug") + F("unallocated_ug")),
+                name="run_proof_conserves",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.cluster_id}/{self.line}"
+
+
+class RunFinding(FindingFields):
+    """A finding of allocating."""
+
+    run = models.ForeignKey(AllocationRun, on_delete=models.CASCADE, related_name="findings")
+
+    class Meta:
+        ordering: ClassVar = ["id"]
