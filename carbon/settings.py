@@ -1,0 +1,275 @@
+"""Django's settings: a fresh clone runs without any variable, a production names its own.
+
+Importing this module starts nothing and connects to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dj_database_url
+
+from carbon.embedded.broker import BrokerServer
+from carbon.embedded.transport import embedded_url
+from carbon.environment import CLONE_DIR, ENV, kept_secret, state_dir
+
+BASE_DIR = CLONE_DIR
+STATE_DIR = state_dir()
+
+# A named database makes this a production: nothing is generated or guessed there.
+DATABASE_URL = ENV.str("DATABASE_URL", "")
+EMBEDDED = not DATABASE_URL
+DEBUG = ENV.bool("CANOPY_DEBUG", False)
+HTTPS = ENV.bool("CANOPY_HTTPS", not (EMBEDDED or DEBUG))
+
+SECRET_KEY = (
+    ENV.str("CANOPY_SECRET_KEY", "") or kept_secret(STATE_DIR / "secret_key")
+    if EMBEDDED
+    else ENV.str("CANOPY_SECRET_KEY")
+)
+SECRET_KEY_FALLBACKS = ENV.list("CANOPY_SECRET_KEY_FALLBACKS", [])
+ALLOWED_HOSTS = (
+    ENV.list("CANOPY_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+    if EMBEDDED
+    else ENV.list("CANOPY_ALLOWED_HOSTS")
+)
+
+ROOT_URLCONF = "carbon.urls"
+ASGI_APPLICATION = "carbon.asgi.application"
+WSGI_APPLICATION = "carbon.wsgi.application"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "guardian",
+    "oauth2_provider",
+    "corsheaders",
+    "accounts.apps.AccountsConfig",
+    "allocation.apps.AllocationConfig",
+    "graphql_api.apps.GraphqlApiConfig",
+    "carbon.apps.CarbonConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "carbon.static_files.StaticFilesMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database: PostgreSQL 18 or newer, nothing else -----------------------------------------------
+
+# Services open their own short transactions; a view has no reason to hold one.
+ATOMIC_REQUESTS = False
+DATABASE: dict[str, Any]
+if EMBEDDED:
+    DATABASE = {
+        "ENGINE": "carbon.embedded.database",
+        # A process of a test run names the test's database; everybody else has one.
+        "NAME": ENV.str("CANOPY_EMBEDDED_DATABASE", "canopy"),
+        "OPTIONS": {"state_dir": str(STATE_DIR)},
+    }
+else:
+    DATABASE = dict(dj_database_url.parse(DATABASE_URL, ssl_require=False))
+    # 0 closes the connection after each request: under ASGI each request has its own thread, and
+    # kept connections would pile up. Behind a pooler that costs nothing.
+    DATABASE["CONN_MAX_AGE"] = ENV.int("CANOPY_CONNECTION_MAX_AGE_SECONDS", 0)
+    DATABASE["CONN_HEALTH_CHECKS"] = True
+DATABASE["ATOMIC_REQUESTS"] = ATOMIC_REQUESTS
+DATABASES = {"default": DATABASE}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Who may come in -------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+# guardian stores grants on nodes; who sees what is decided by our own policies. No anonymous user
+# is stored, users get no extra methods, and global permissions never count for objects.
+ANONYMOUS_USER_NAME = None
+GUARDIAN_MONKEY_PATCH_USER = False
+GUARDIAN_MONKEY_PATCH_GROUP = False
+
+OAUTH2_PROVIDER = {
+    "SCOPES": {
+        "emissions:read": "Read the emissions of the nodes that you may see",
+        "exports:write": "Order and download exports",
+        "hierarchy:admin": "Change groups, memberships, grants and delegation",
+        "operations": "Load data, run and publish allocations",
+    },
+    "DEFAULT_SCOPES": ["emissions:read"],
+    "PKCE_REQUIRED": True,
+    "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
+    "REFRESH_TOKEN_EXPIRE_SECONDS": 14 * 24 * 3600,
+    "ROTATE_REFRESH_TOKEN": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"] if HTTPS else ["http", "https"],
+    # The insecure flows of OAuth 2.0 are refused, not warned about (RFC 9700).
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+}
+
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = ENV.list("CANOPY_TRUSTED_ORIGINS", [])
+X_FRAME_OPTIONS = "DENY"
+SECURE_SSL_REDIRECT = HTTPS
+# Load balancers ask the health pages over plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_HSTS_SECONDS = ENV.int("CANOPY_HSTS_SECONDS", 3600 if HTTPS else 0)
+# Only behind a proxy that sets the header on every request: anybody else could forge it.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.bool("CANOPY_BEHIND_PROXY", False) else None
+
+# Front-end apps on other origins use bearer tokens; they get no cookies.
+CORS_ALLOWED_ORIGINS = ENV.list("CANOPY_CORS_ORIGINS", [])
+CORS_URLS_REGEX = r"^/(graphql|o)/"
+CORS_ALLOW_CREDENTIALS = False
+
+# --- Files -----------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+MEDIA_ROOT = ENV.path("CANOPY_MEDIA_DIR", STATE_DIR / "media")
+# A clone serves static files where they lie; a production collects, names and compresses them.
+WHITENOISE_USE_FINDERS = EMBEDDED or DEBUG
+STATIC_ROOT = None if WHITENOISE_USE_FINDERS else ENV.path("CANOPY_STATIC_DIR")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if WHITENOISE_USE_FINDERS
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- Time and language -----------------------------------------------------------------------------
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+
+# --- Celery: wakes workers up; what is to be done stands in PostgreSQL ------------------------------
+
+CELERY_BROKER_URL = ENV.str("CELERY_BROKER_URL", "") or embedded_url(
+    BrokerServer(STATE_DIR), ENV.int("CANOPY_EMBEDDED_BROKER_DATABASE", 0)
+)
+CELERY_IS_AMQP = CELERY_BROKER_URL.startswith(("amqp://", "amqps://", "pyamqp://"))
+# Installations that share one broker tell their queues apart by this.
+CELERY_QUEUE_PREFIX = ENV.str("CANOPY_QUEUE_PREFIX", "canopy")
+
+# A chunk is bounded, so a task that runs an hour is stuck: asked to stop, then killed.
+CELERY_TASK_TIME_LIMIT = 3600
+CELERY_TASK_SOFT_TIME_LIMIT = 3540
+# Redis and Valkey hand out again what was not acknowledged in this time: longer than any task may
+# run, or healthy tasks would start twice. Dead workers are noticed sooner by the lease in the run.
+VISIBILITY_TIMEOUT_SECONDS = 2 * CELERY_TASK_TIME_LIMIT
+
+# No file, and nothing that executes code, ever comes out of a queue.
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+# Nobody waits for a result: the run's row says how far it is.
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+
+# Acknowledged when done: a killed worker's message comes back, and the claim in PostgreSQL makes
+# the second start harmless.
+CELERY_TASK_ACKS_LATE = True
+# A task that kills its worker process is tried again as often as its max_retries (3) allow, then
+# given up. Rejecting alone would hand it out for ever; it is the fallback for the case that
+# the retry cannot be sent.
+CELERY_TASK_RETRY_ON_WORKER_LOST = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# A lost broker does not stop the work: the message comes back and finds the run claimed.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+# A worker holds one message per process, so that a waiting one goes to whoever is free.
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# pandas and Arrow keep memory; a fresh process gives it back.
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 50
+CELERY_WORKER_CONCURRENCY = ENV.int("CANOPY_WORKER_PROCESSES", 2)
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# A publisher does not hang on a dead broker: the queued row is found by the sweep.
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 3,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.5,
+}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "beat-schedule")
+
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any]
+if CELERY_IS_AMQP:
+    # A quorum queue loses what the publisher did not see confirmed.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+else:
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+        "embedded_state_dir": str(STATE_DIR),
+    }
+# The broker, the (absent) results and the queues read three different settings.
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"visibility_timeout": VISIBILITY_TIMEOUT_SECONDS}
+CELERY_VISIBILITY_TIMEOUT = VISIBILITY_TIMEOUT_SECONDS
+
+# --- What is told ----------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+    },
+    # Standard error: standard output belongs to findings and exports.
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": ENV.log_level("CANOPY_LOG_LEVEL", "WARNING")},
+    "loggers": {
+        name: {"level": ENV.log_level("CANOPY_LOG_LEVEL", "INFO")}
+        for name in ("accounts", "allocation", "graphql_api", "carbon", "celery")
+    },
+}

@@ -1,0 +1,13 @@
+"""The addresses of the installation."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from carbon import health
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
+    path("health/live", health.live, name="health-live"),
+    path("health/ready", health.ready, name="health-ready"),
+]
