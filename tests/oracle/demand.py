@@ -33,10 +33,16 @@ class Demand:
 
     usage: dict[Leaf, Fraction] = field(default_factory=dict)
     use: dict[str, dict[str, Fraction]] = field(default_factory=dict)
+    by_service: dict[str, dict[Leaf, Fraction]] = field(default_factory=dict)
+
+    def set_usage(self, leaf: Leaf, net: Fraction) -> None:
+        """Note the net usage of a leaf."""
+        self.usage[leaf] = net
+        self.by_service.setdefault(leaf.service, {})[leaf] = net
 
     def usage_of(self, service: str) -> dict[Leaf, Fraction]:
         """The leaves of one service with their net usage."""
-        return {leaf: q for leaf, q in self.usage.items() if leaf.service == service}
+        return self.by_service.get(service, {})
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Flow:
 def leaf_of(package: Package, cluster: str, row: Row, group: str) -> Leaf:
     """The leaf of a usage row or machine; services of kind `core` have one group."""
     service = row.text("service")
-    core = {r.text("service") for r in package.tables["services"] if r.text("kind") == "core"}
+    core = package.core_services
     return Leaf(
         cluster,
         service,
@@ -79,7 +85,7 @@ def read_demand(package: Package, rows: list[Row]) -> dict[str, Demand]:
     for leaf, net in nets.items():
         if net < 0:
             package.find("NEGATIVE_NET_USAGE", "flag", "usage", None)
-        demand[leaf.cluster].usage[leaf] = max(net, ZERO)
+        demand[leaf.cluster].set_usage(leaf, max(net, ZERO))
     for row in package.tables["service_use"]:
         clusters = package.stands_for(row.text("cluster"))
         for cluster in clusters:

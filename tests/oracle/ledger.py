@@ -13,6 +13,7 @@ from tests.oracle.calculation import (
     Cluster,
     LineResult,
     PreviousShares,
+    Recipient,
     allocate_line,
     weigh_clusters,
 )
@@ -152,7 +153,6 @@ def _previous_shares(package: Package, earlier: list[Package]) -> PreviousShares
         for month in sorted(newest, reverse=True)
         if 1 <= month_index(mine.month) - month_index(month) <= mine.fallback_months
     ]
-    core = {row.text("service") for row in package.tables["services"] if row.text("kind") == "core"}
 
     def shares(cluster: str, service: str) -> dict[Leaf, Fraction]:
         for demand in demands:
@@ -161,7 +161,7 @@ def _previous_shares(package: Package, earlier: list[Package]) -> PreviousShares
             if total:
                 found: dict[Leaf, Fraction] = {}
                 for leaf, quantity in usage.items():
-                    mapped = leaf._replace(group=CORE_GROUP) if service in core else leaf
+                    mapped = leaf._replace(group=CORE_GROUP) if service in package.core_services else leaf
                     if quantity:
                         found[mapped] = found.get(mapped, Fraction(0)) + quantity / total
                 return found
@@ -174,42 +174,56 @@ def _export(allocation: Allocation) -> str:
     methodology = allocation.package.methodology
     start = (methodology.provider, methodology.month, methodology.version)
     records = [COLUMNS.split(",")]
+    classes = {code: LeafClasses.of(allocation, code) for code in allocation.clusters}
     for pair in sorted(allocation.lines):
         code, line = pair
-        source, cluster = allocation.sources[pair], allocation.clusters[code]
-        result = allocation.lines[pair]
-        exact = _wholes(result)
-        ug = apportion(source.total_ug, exact | dict.fromkeys(_missing(allocation, pair), Fraction(0)))
+        source, result = allocation.sources[pair], allocation.lines[pair]
+        exact = dict.fromkeys(classes[code].fed_by_previous, Fraction(0)) | _wholes(result)
+        ug = apportion(source.total_ug, exact)
         assert sum(ug.values()) == source.total_ug == sum(exact.values())
         for leaf in sorted(ug, key=lambda leaf: leaf.key):
             amount = result.leaves.get(leaf)
             estimated = amount.parts[1] / amount.whole if amount and amount.whole else Fraction(0)
-            quality = weakest(source.qualities | _classes(allocation, cluster, leaf))
+            quality = weakest(source.qualities | classes[code].of_leaf(leaf))
             records.append([*start, *leaf, line, str(ug[leaf]), quality, six_decimals(estimated)])
     return "".join(",".join(map(_quoted, record)) + "\n" for record in records)
 
 
-def _missing(allocation: Allocation, pair: Pair) -> set[Leaf]:
-    """Leaves that exist because `previous_shares` reached them on another line."""
-    everywhere = {
-        leaf for (cluster, _), result in allocation.lines.items() if cluster == pair[0] for leaf in result.from_previous
+def _fed_by_previous(allocation: Allocation, code: str) -> set[Leaf]:
+    """Leaves of a cluster that `previous_shares` reached on at least one line."""
+    return {
+        leaf for (cluster, _), result in allocation.lines.items() if cluster == code for leaf in result.from_previous
     }
-    return everywhere - set(allocation.lines[pair].leaves)
 
 
-def _classes(allocation: Allocation, cluster: Cluster, leaf: Leaf) -> set[str]:
-    """The qualities of the energy behind a leaf."""
-    if leaf.service == UNUSED:
-        return cluster.all_classes()
-    reached = cluster.energy_classes()
-    machines = {code for code, of in cluster.leaf_of_machine.items() if of == leaf}
-    classes = {q for code in machines for q in reached.get(("machine", code), ())}
-    fed_by_previous = any(
-        leaf in result.from_previous for (code, _), result in allocation.lines.items() if code == cluster.code
-    )
-    if leaf in cluster.demand.usage or fed_by_previous or not machines:
-        classes |= reached.get(("service", leaf.service), set())
-    return classes
+@dataclass(frozen=True)
+class LeafClasses:
+    """The qualities of the energy behind the leaves of a cluster."""
+
+    cluster: Cluster
+    reached: dict[Recipient, set[str]]
+    fed_by_previous: set[Leaf]
+    machines_of: dict[Leaf, list[str]]
+
+    @classmethod
+    def of(cls, allocation: Allocation, code: str) -> "LeafClasses":
+        """Run the energy of one cluster through steps 3 to 6."""
+        cluster = allocation.clusters[code]
+        machines_of: dict[Leaf, list[str]] = {}
+        for machine, leaf in cluster.leaf_of_machine.items():
+            machines_of.setdefault(leaf, []).append(machine)
+        fed = _fed_by_previous(allocation, code)
+        return cls(cluster, cluster.energy_classes(), fed, machines_of)
+
+    def of_leaf(self, leaf: Leaf) -> set[str]:
+        """Classes of the leaf's service node, of its machines, or of both."""
+        if leaf.service == UNUSED:
+            return self.cluster.all_classes()
+        machines = self.machines_of.get(leaf, [])
+        classes = {q for code in machines for q in self.reached.get(("machine", code), ())}
+        if leaf in self.cluster.demand.usage or leaf in self.fed_by_previous or not machines:
+            classes |= self.reached.get(("service", leaf.service), set())
+        return classes
 
 
 def six_decimals(share: Fraction) -> str:

@@ -34,6 +34,7 @@ class Package:
         self.sites_of: dict[str, list[Row]] = {cluster: [] for cluster in self.clusters}
         for site in self.tables["sites"]:
             self.sites_of.setdefault(site.text("cluster"), []).append(site)
+        self.core_services = {row.text("service") for row in self.tables["services"] if row.text("kind") == "core"}
         self.regions: dict[str, list[str]] = {}
         for row in self.tables["clusters"]:
             if row.has("region"):
