@@ -199,6 +199,14 @@ def _replace(file: str, old: str, new: str) -> FileChange:
     return change
 
 
+def _remove(*files: str) -> FileChange:
+    def change(folder: Path) -> None:
+        for file in files:
+            (folder / file).unlink()
+
+    return change
+
+
 def _append(file: str, tail: bytes) -> FileChange:
     def change(folder: Path) -> None:
         path = folder / file
@@ -240,13 +248,13 @@ def _document_cases() -> Iterable[Broken]:
         yield _case(
             f"no {required}",
             _package("MISSING_FILE", required),
-            file=lambda folder, name=required: (folder / name).unlink(),  # type: ignore[misc] # bound per case
+            file=_remove(required),
         )
     yield _case(
         "two files missing",
         _package("MISSING_FILE", "sites.csv"),
         _package("MISSING_FILE", "accounts.csv"),
-        file=lambda folder: [(folder / name).unlink() for name in ("sites.csv", "accounts.csv")],
+        file=_remove("sites.csv", "accounts.csv"),
     )
     for file in ("clusters.csv", "usage.csv", TOML):
         yield _case(
