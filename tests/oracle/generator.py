@@ -52,9 +52,15 @@ MEDIUM = Size(
 )
 
 
+def random_draft(seed: int, size: Size = SMALL, months_back: int = 0) -> Draft:
+    """One month of the random provider `seed`, `months_back` months before its last one."""
+    return _Writer(seed, size, months_back).draft()
+
+
 def write_random_package(folder: Path, seed: int, size: Size = SMALL, months_back: int = 0) -> Path:
-    """Write one month of the random provider `seed`, `months_back` months before the last one."""
-    return _Writer(seed, size, months_back).draft().write(folder, _seeded(f"{seed} {months_back} style"))
+    """Write `random_draft` in a random style; returns the folder."""
+    style = _seeded(f"{seed} {months_back} style")
+    return random_draft(seed, size, months_back).write(folder, style)
 
 
 def write_random_history(folder: Path, seed: int, size: Size = SMALL) -> list[Path]:
