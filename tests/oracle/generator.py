@@ -66,7 +66,7 @@ def write_random_package(folder: Path, seed: int, size: Size = SMALL, months_bac
 def write_random_history(folder: Path, seed: int, size: Size = SMALL) -> list[Path]:
     """Write some of the earlier months of `seed`, one of them perhaps twice, oldest first."""
     rng = _seeded(f"{seed} history")
-    months = sorted(rng.sample(range(1, 6), rng.randint(0, 3)), reverse=True)
+    months = sorted(rng.sample(range(1, 5), rng.choice([0, 2, 3])), reverse=True)
     paths = [write_random_package(folder / f"back_{back}", seed, size, months_back=back) for back in months]
     if paths and rng.random() < 0.3:
         again = _Writer(seed, size, months[0], salt="again").draft()
@@ -153,7 +153,9 @@ class _Writer:
         if options.get("dependencies") == "step_down":
             options["step_down_order"] = rng.sample(self.services, rng.randint(0, len(self.services)))
         if rng.random() < 0.5:
-            before = rng.sample(FALLBACKS[:2], rng.randint(0, 2))
+            options["closed_class"] = "overhead"
+        if rng.random() < 0.7:
+            before = rng.sample(FALLBACKS[:2], rng.choice([0, 1, 2, 2]))
             options["fallback"] = [*before, "unallocated"]
         if rng.random() < 0.3:
             options["lines"] = rng.sample(LINES, rng.randint(5, len(LINES)))
