@@ -24,8 +24,8 @@ from carbon.embedded.folders import held_by, holding, tail
 from carbon.environment import CLONE_DIR
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from types import FrameType, TracebackType
 
 MARK = "CANOPY_SERVICES"

@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from carbon.embedded import processes
 from carbon.embedded.account import own_account
@@ -81,6 +83,7 @@ class BrokerServer:
             db=database,
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), 0),  # the library would wait four seconds for a server that is down
         )
 
     def ready(self) -> bool:
