@@ -223,6 +223,8 @@ CELERY_TASK_ACKS_LATE = True
 # the retry cannot be sent.
 CELERY_TASK_RETRY_ON_WORKER_LOST = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# The new attempt comes soon: the lease of the run decides when it may begin, not Celery's 180 s.
+CELERY_TASK_ANNOTATIONS = {"*": {"default_retry_delay": 2}}
 # A lost broker does not stop the work: the message comes back and finds the run claimed.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 # A worker holds one message per process, so that a waiting one goes to whoever is free.

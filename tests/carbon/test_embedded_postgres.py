@@ -77,7 +77,10 @@ def test_it_is_the_postgresql_that_the_papers_ask_for(server: PostgresServer) ->
     server.ensure()
     assert query(server, "SELECT current_setting('server_version_num')::int / 10000") == 18
     assert query(server, "SHOW server_encoding") == "UTF8"
-    assert query(server, "SELECT datlocprovider::text || datlocale FROM pg_database WHERE datname = 'canopy'") == "bC.UTF-8"
+    assert (
+        query(server, "SELECT datlocprovider::text || datlocale FROM pg_database WHERE datname = 'canopy'")
+        == "bC.UTF-8"
+    )
     assert query(server, "SHOW listen_addresses") == ""
     assert query(server, "SHOW client_connection_check_interval") == "500ms"
     assert query(server, "SHOW fsync") == "on"
@@ -261,7 +264,9 @@ def test_the_starter_does_not_wait_for_the_servers_output(server: PostgresServer
 
 
 def test_the_server_outlives_an_interrupted_command(server: PostgresServer) -> None:
-    code = ENSURE.format("import time; PostgresServer(Path(sys.argv[1])).ensure(); print('up', flush=True); time.sleep(60)")
+    code = ENSURE.format(
+        "import time; PostgresServer(Path(sys.argv[1])).ensure(); print('up', flush=True); time.sleep(60)"
+    )
     command = subprocess.Popen(
         [sys.executable, "-c", code, str(server.state)],
         cwd=CLONE_DIR,
