@@ -5,6 +5,7 @@ Importing this module starts nothing and connects to nothing.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import dj_database_url
@@ -27,7 +28,7 @@ SECRET_KEY = (
     if EMBEDDED
     else ENV.str("CANOPY_SECRET_KEY")
 )
-SECRET_KEY_FALLBACKS = ENV.list("CANOPY_SECRET_KEY_FALLBACKS", [])
+SECRET_KEY_FALLBACKS: list[str] = ENV.list("CANOPY_SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS = (
     ENV.list("CANOPY_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
     if EMBEDDED
@@ -154,7 +155,7 @@ SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SAMESITE = "Lax"
-CSRF_TRUSTED_ORIGINS = ENV.list("CANOPY_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = ENV.list("CANOPY_TRUSTED_ORIGINS", [])
 X_FRAME_OPTIONS = "DENY"
 SECURE_SSL_REDIRECT = HTTPS
 # Load balancers ask the health pages over plain HTTP.
@@ -164,7 +165,7 @@ SECURE_HSTS_SECONDS = ENV.int("CANOPY_HSTS_SECONDS", 3600 if HTTPS else 0)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.bool("CANOPY_BEHIND_PROXY", False) else None
 
 # Front-end apps on other origins use bearer tokens; they get no cookies.
-CORS_ALLOWED_ORIGINS = ENV.list("CANOPY_CORS_ORIGINS", [])
+CORS_ALLOWED_ORIGINS: list[str] = ENV.list("CANOPY_CORS_ORIGINS", [])
 CORS_URLS_REGEX = r"^/(graphql|o)/"
 CORS_ALLOW_CREDENTIALS = False
 
@@ -270,9 +271,9 @@ LOGGING = {
     },
     # Standard error: standard output belongs to findings and exports.
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": ENV.log_level("CANOPY_LOG_LEVEL", "WARNING")},
+    "root": {"handlers": ["stderr"], "level": ENV.log_level("CANOPY_LOG_LEVEL", logging.WARNING)},
     "loggers": {
-        name: {"level": ENV.log_level("CANOPY_LOG_LEVEL", "INFO")}
+        name: {"level": ENV.log_level("CANOPY_LOG_LEVEL", logging.INFO)}
         for name in ("accounts", "allocation", "graphql_api", "carbon", "celery")
     },
 }

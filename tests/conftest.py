@@ -38,7 +38,7 @@ def pytest_configure() -> None:
     settings.CELERY_QUEUE_PREFIX = QUEUE_PREFIX
     configure(app)
     if not os.environ.get("CELERY_BROKER_URL"):
-        app.conf.broker_url = embedded_url(BrokerServer(settings.STATE_DIR), BROKER_DATABASE)
+        app.conf.update(broker_url=embedded_url(BrokerServer(settings.STATE_DIR), BROKER_DATABASE))
 
 
 def pytest_sessionstart() -> None:

@@ -161,12 +161,12 @@ class PostgresServer:
                     self._clear_leftovers(home, sockets)
                     self._initialise(home)
                     self._start(home, sockets)
-            sockets = self._pointed_sockets()
-            if sockets is None:
+            found = self._pointed_sockets()
+            if found is None:
                 raise EmbeddedServerError(f"{self._pointer} has disappeared")
-            self._create_database(sockets)
-        self._sockets = sockets
-        return sockets
+            self._create_database(found)
+        self._sockets = found
+        return found
 
     def stop(self) -> None:
         """Stop the server, in whatever state it is; its data stay."""
@@ -197,7 +197,7 @@ class PostgresServer:
     def _pointed(self, key: str) -> Path | None:
         """A path from the pointer file; relative ones move with the state folder."""
         try:
-            text = json.loads(self._pointer.read_text())[key]
+            text = str(json.loads(self._pointer.read_text())[key])
         except (OSError, ValueError, KeyError, TypeError):
             return None  # absent, or torn by a full disk: the next start writes it again
         return self.state / text
@@ -387,7 +387,7 @@ class PostgresServer:
         self._configure(home, sockets)
         if home.log.exists() and home.log.stat().st_size > LOG_BYTES_MAX:
             home.log.replace(home.folder / "server.log.1")
-        command = [
+        command: list[str | Path] = [
             *(home.binaries / "pg_ctl", "start", "-D", home.data, "-l", home.log),
             *("-w", "-t", str(START_TIMEOUT_SECONDS), "-s"),
             *("-o", f"-c cluster_name={home.mark}"),

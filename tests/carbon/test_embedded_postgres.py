@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -35,7 +36,7 @@ ENSURE = "import sys; from pathlib import Path; from carbon.embedded.postgres im
 def query(server: PostgresServer, text: str) -> object:
     """Ask the running server, without starting it."""
     with psycopg.connect(host=str(server.sockets), user="canopy", dbname="canopy", autocommit=True) as connection:
-        row = connection.execute(text).fetchone()  # type: ignore[call-overload] # SQL of this test
+        row = connection.execute(text).fetchone()
     assert row is not None
     return row[0]
 
@@ -48,7 +49,7 @@ def remember(server: PostgresServer) -> None:
 
 def postmaster_file(server: PostgresServer) -> Path:
     pointer = json.loads((server.state / "postgres.json").read_text())
-    return server.state / pointer["home"] / "data" / "postmaster.pid"
+    return server.state / str(pointer["home"]) / "data" / "postmaster.pid"
 
 
 def postmaster(server: PostgresServer) -> int:
@@ -78,15 +79,14 @@ def test_it_is_the_postgresql_that_the_papers_ask_for(server: PostgresServer) ->
     assert query(server, "SELECT current_setting('server_version_num')::int / 10000") == 18
     assert query(server, "SHOW server_encoding") == "UTF8"
     assert (
-        query(server, "SELECT datlocprovider::text || datlocale FROM pg_database WHERE datname = 'canopy'")
+        query(server, "SELECT datlocprovider::text || datlocale FROM pg_database WHERE datname = current_database()")
         == "bC.UTF-8"
     )
     assert query(server, "SHOW listen_addresses") == ""
     assert query(server, "SHOW client_connection_check_interval") == "500ms"
     assert query(server, "SHOW fsync") == "on"
-    for extension in ("ltree", "pg_trgm", "btree_gist"):
-        known = f"SELECT count(*) FROM pg_available_extensions WHERE name = '{extension}'"
-        assert query(server, known) == 1
+    known = "SELECT count(*) FROM pg_available_extensions WHERE name IN ('ltree', 'pg_trgm', 'btree_gist')"
+    assert query(server, known) == 3
 
 
 def test_a_second_start_finds_the_first(server: PostgresServer) -> None:
@@ -244,9 +244,10 @@ def test_a_full_server_counts_as_running(server: PostgresServer) -> None:
     sockets = str(server.ensure())
     open_connections: list[psycopg.Connection[tuple[object, ...]]] = []
     try:
-        with pytest.raises(psycopg.OperationalError, match="too many clients"):
+        with contextlib.suppress(psycopg.OperationalError):
             while len(open_connections) < 200:
                 open_connections.append(psycopg.connect(host=sockets, user="canopy", dbname="canopy"))
+        assert len(open_connections) == 100
         assert server.ready()
     finally:
         for connection in open_connections:
