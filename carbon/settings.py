@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 from carbon.embedded.broker import BrokerServer
 from carbon.embedded.transport import embedded_url
@@ -95,7 +96,9 @@ if EMBEDDED:
         "OPTIONS": {"state_dir": str(STATE_DIR)},
     }
 else:
-    DATABASE = dict(dj_database_url.parse(DATABASE_URL, ssl_require=False))
+    DATABASE = dict(dj_database_url.parse(DATABASE_URL))
+    if not DATABASE["ENGINE"].endswith(".postgresql"):
+        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL, version 18 or newer")
     # 0 closes the connection after each request: under ASGI each request has its own thread, and
     # kept connections would pile up. Behind a pooler that costs nothing.
     DATABASE["CONN_MAX_AGE"] = ENV.int("CANOPY_CONNECTION_MAX_AGE_SECONDS", 0)
