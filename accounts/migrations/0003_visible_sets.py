@@ -106,6 +106,27 @@ $$;
 """
 DROP_HELD = "DROP FUNCTION accounts_viewer_grants(bigint, timestamptz);"
 
+# Operators are active superusers, and active staff with the permission `accounts.operate`; they see every node.
+OPERATOR = """
+CREATE FUNCTION accounts_is_operator(viewer bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM accounts_user person
+        WHERE person.id = viewer AND person.is_active
+            AND (person.is_superuser
+                 OR (person.is_staff AND EXISTS (
+                    SELECT FROM auth_permission permission
+                    JOIN django_content_type type ON type.id = permission.content_type_id
+                    WHERE type.app_label = 'accounts' AND type.model = 'provider' AND permission.codename = 'operate'
+                        AND (EXISTS (SELECT FROM accounts_user_user_permissions own
+                                     WHERE own.user_id = person.id AND own.permission_id = permission.id)
+                             OR EXISTS (SELECT FROM accounts_user_groups member
+                                        JOIN auth_group_permissions theirs ON theirs.group_id = member.group_id
+                                        WHERE member.user_id = person.id AND theirs.permission_id = permission.id)))))
+    )
+$$;
+"""
+DROP_OPERATOR = "DROP FUNCTION accounts_is_operator(bigint);"
+
 # Roots: the nodes on which the viewer's roles stand, with the months for which they count. Everything below a root, in
 # the months in which it is below it, follows by inheritance. `purpose`:
 #   see        any role; names, structure, history
@@ -115,7 +136,7 @@ DROP_HELD = "DROP FUNCTION accounts_viewer_grants(bigint, timestamptz);"
 # Written in plpgsql for its cached plan: planning the ten tables costs more than reading them.
 ROOTS = """
 CREATE FUNCTION accounts_viewer_roots(viewer bigint, at timestamptz, purpose text)
-RETURNS TABLE (node_kind text, node_id bigint, role text, why text, via_account_id bigint,
+RETURNS TABLE (node_kind text, node_id bigint, role text, why text, via_account_id bigint, authority text[],
                valid_from date, valid_to date)
 LANGUAGE plpgsql STABLE ROWS 50 AS $$
 #variable_conflict use_column
@@ -214,7 +235,8 @@ BEGIN
               FROM below GROUP BY below.number, below.place) AS each
         GROUP BY each.number
     ), root AS (
-        SELECT target.node_kind, target.node_id, target.role, target.why, target.via_account_id, span.months
+        SELECT target.node_kind, target.node_id, target.role, target.why, target.via_account_id, target.authority,
+               span.months
         FROM target
         CROSS JOIN LATERAL (
             SELECT daterange('0001-01-01', '9999-12-01') AS months WHERE cardinality(target.authority) = 0
@@ -223,7 +245,7 @@ BEGIN
             WHERE clip.number = target.number AND clip.met = cardinality(target.authority)
         ) AS span
     )
-    SELECT root.node_kind, root.node_id, root.role, root.why, root.via_account_id,
+    SELECT root.node_kind, root.node_id, root.role, root.why, root.via_account_id, root.authority,
            lower(root.months), upper(root.months)
     FROM root
     LEFT JOIN accounts_accountgroup grouping ON root.node_kind = 'account_group' AND grouping.id = root.node_id
@@ -442,6 +464,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(GRANTS, DROP_GRANTS),
         migrations.RunSQL(HELD, DROP_HELD),
+        migrations.RunSQL(OPERATOR, DROP_OPERATOR),
         migrations.RunSQL(ROOTS, DROP_ROOTS),
         migrations.RunSQL(DIRECTORIES, DROP_DIRECTORIES),
         migrations.RunSQL(GROUPS, DROP_GROUPS),
