@@ -21,6 +21,7 @@ LONGEST_CODE: Final = 128
 NUMBER: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
 
 _MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -69,9 +70,11 @@ def _read_code(column: Column, text: str) -> str:
     return text
 
 
-def _read_text(_column: Column, text: str) -> str:
-    if _CONTROL.search(text):
-        raise CellError("BAD_VALUE", "control characters are not allowed")
+def _read_text(column: Column, text: str) -> str:
+    if "\0" in text:
+        raise CellError("BAD_VALUE", "the character U+0000 is not allowed")
+    if column.name == "country" and _COUNTRY.fullmatch(text) is None:
+        raise CellError("BAD_VALUE", "not an ISO 3166-1 alpha-2 code")
     return text
 
 
@@ -87,7 +90,7 @@ def _read_decimal(column: Column, text: str) -> Decimal:
     value = _read_number(text)
     if column.maximum is not None and not (column.minimum or 0) <= value <= column.maximum:
         raise CellError("RATIO_OUT_OF_RANGE", f"not between {column.minimum} and {column.maximum}")
-    if column.minimum is not None and value < column.minimum:
+    if (column.minimum is not None or column.positive) and value < 0:
         raise CellError("NEGATIVE_VALUE", "must not be negative")
     if column.positive and value <= 0:
         raise CellError("BAD_VALUE", "must be above zero")

@@ -18,12 +18,16 @@ _SHOWN_CHARACTERS: Final = 60
 
 
 class Findings:
-    """What was found so far. `rejected` tells whether the package can still be stored."""
+    """What was found so far."""
 
     def __init__(self) -> None:
         self._listed: list[Finding] = []
         self._counts: Counter[tuple[str, str, str | None]] = Counter()
-        self.rejected = False
+        self._rejected = False
+
+    def rejected(self) -> bool:
+        """Whether a finding rejects the package."""
+        return self._rejected
 
     def reject(
         self, code: str, file: str | None, message: str, *, row: int | None = None, field: str | None = None
@@ -39,14 +43,14 @@ class Findings:
         """Record a finding made elsewhere; beyond `most` of its code and file it is only counted."""
         kind = (finding.code, finding.severity, finding.file)
         self._counts[kind] += 1
-        self.rejected = self.rejected or finding.severity == "package"
+        self._rejected = self._rejected or finding.severity == "package"
         if self._counts[kind] <= most or finding.row is None:
             self._listed.append(finding)
 
     def count(self, finding: Finding, further: int) -> None:
         """Count `further` findings of the same code, severity and file that are not listed."""
         self._counts[(finding.code, finding.severity, finding.file)] += further
-        self.rejected = self.rejected or finding.severity == "package"
+        self._rejected = self._rejected or finding.severity == "package"
 
     def extend(self, findings: Iterable[Finding]) -> None:
         """Record findings made elsewhere, once each."""
@@ -83,6 +87,5 @@ def json_line(finding: Finding) -> str:
             "row": finding.row,
             "field": finding.field,
             "message": finding.message,
-        },
-        ensure_ascii=False,
+        }
     )

@@ -34,7 +34,7 @@ class Folder:
 
 def read_folder(path: Path, findings: Findings) -> Folder:
     """Read every file of the package but `usage.csv`; report missing, unknown and undecodable ones."""
-    present = {entry.name for entry in os.scandir(path)} if path.is_dir() else set()
+    present = {entry.name for entry in os.scandir(path) if not entry.is_dir()} if path.is_dir() else set()
     known = {MANIFEST, *(table.file for table in TABLES.values())}
     required = {MANIFEST, *(table.file for table in TABLES.values() if table.required)}
     files = {name for name in present & known if (path / name).is_file()}
@@ -46,8 +46,12 @@ def read_folder(path: Path, findings: Findings) -> Folder:
             findings.flag("UNKNOWN_FILE", written[:_LONGEST_NAME], f"{shown(name)} is not a file of the format")
     if _USAGE in files:
         _check_encoding(path / _USAGE, findings)
-    texts = {name: _read(path / name, findings) for name in sorted(files - {_USAGE})}
-    tables = {name: texts[table.file] for name, table in TABLES.items() if texts.get(table.file) is not None}
+    texts: dict[str, str] = {}
+    for name in sorted(files - {_USAGE}):
+        text = _read(path / name, findings)
+        if text is not None:
+            texts[name] = text
+    tables = {name: texts[table.file] for name, table in TABLES.items() if table.file in texts}
     return Folder(texts.get(MANIFEST), tables, path / _USAGE)
 
 
@@ -80,4 +84,4 @@ def _check_encoding(path: Path, findings: Findings) -> None:
 
 
 def _report_encoding(file: str, row: int, findings: Findings) -> None:
-    findings.reject("BAD_ENCODING", file, "the file is not UTF-8", row=row)
+    findings.reject("BAD_ENCODING", file, f"the file is not UTF-8, first in line {row}")

@@ -68,7 +68,7 @@ def read_manifest(text: str, findings: Findings) -> Manifest | None:
     options = _options(method, findings)
     month = _month(sound, findings)
     hours = _hours(sound, month, findings)
-    if findings.rejected or month is None or hours is None or options is None:
+    if findings.rejected() or month is None or hours is None or options is None:
         return None
     header = Header(
         provider=sound["provider"],
@@ -112,7 +112,7 @@ def _check_names(sound: dict[str, Any], method: dict[str, Any], findings: Findin
     provider = sound.get("provider")
     if provider is not None and (_PROVIDER.fullmatch(provider) is None or len(provider) > _LONGEST_PROVIDER):
         message = f"provider is not [a-z0-9][a-z0-9_-]* of at most {_LONGEST_PROVIDER} characters"
-        findings.reject("BAD_TOML", FILE, message, field="provider")
+        findings.reject("BAD_CODE", FILE, message, field="provider")
     for key in ("name", "version", "gwp_set"):
         text = method.get(key)
         if text is None:

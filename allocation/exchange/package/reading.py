@@ -13,7 +13,7 @@ from allocation.exchange.package.folder import read_folder
 from allocation.exchange.package.manifest import read_manifest
 from allocation.exchange.package.references import check_references
 from allocation.exchange.package.tables import empty_table, read_table
-from allocation.exchange.package.usage import UsageCodes, UsageReader, read_usage_header
+from allocation.exchange.package.usage import BLOCK_BYTES, UsageCodes, UsageFile, UsageReader, read_usage_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,15 +28,11 @@ class ReadPackage:
     """A package whose first three layers are sound; `usage.csv` is still to be read."""
 
     activity: Activity
-    usage_path: Path
-    usage_header: tuple[str, ...]
-    max_rejected_rows: int
+    usage: UsageFile
 
-    def usage_reader(self) -> UsageReader:
-        """Return a new reader of `usage.csv`."""
-        codes = UsageCodes.of(self.activity.tables)
-        month = self.activity.header.month
-        return UsageReader(self.usage_path, self.usage_header, codes, month, self.max_rejected_rows)
+    def usage_reader(self, *, block_bytes: int = BLOCK_BYTES) -> UsageReader:
+        """Return a new reader of `usage.csv`, which reads blocks of about `block_bytes`."""
+        return UsageReader(self.usage, UsageCodes.of(self.activity.tables), block_bytes=block_bytes)
 
 
 def read_package(
@@ -50,7 +46,7 @@ def read_package(
     manifest = read_manifest(folder.manifest, findings) if folder.manifest is not None else None
     if manifest is not None and check_header is not None:
         check_header(manifest.header, findings)
-    if manifest is None or findings.rejected:
+    if manifest is None or findings.rejected():
         return None
     tables = {
         name: read_table(table, folder.tables[name], findings) if name in folder.tables else empty_table(table)
@@ -58,10 +54,11 @@ def read_package(
         if name != "usage"
     }
     usage_header = read_usage_header(folder.usage, findings)
-    if usage_header is None or findings.rejected:
+    if usage_header is None or findings.rejected():
         return None
     activity = Activity(manifest.header, tables)
     check_references(activity.header, tables, findings)
-    if findings.rejected:
+    if findings.rejected():
         return None
-    return ReadPackage(activity, folder.usage, tuple(usage_header), manifest.max_rejected_rows)
+    usage = UsageFile(folder.usage, tuple(usage_header), activity.header.month, manifest.max_rejected_rows)
+    return ReadPackage(activity, usage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from allocation.engine.frames import TABLES, Finding
 from allocation.exchange.package.findings import shown
@@ -68,7 +68,7 @@ def check_references(header: Header, tables: Mapping[str, pd.DataFrame], finding
     _check_step_down(header, codes, findings)
 
 
-def _rows(frame: pd.DataFrame, *names: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+def _rows(frame: pd.DataFrame, *names: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
     """Yield (row number, values of the named columns)."""
     for number, *values in zip(frame["row"], *(frame[name] for name in names), strict=True):
         yield int(number), tuple(values)
@@ -95,10 +95,12 @@ def _check_owners(tables: Mapping[str, pd.DataFrame], codes: _Codes, findings: F
 
 def _check_resources(tables: Mapping[str, pd.DataFrame], findings: Findings) -> None:
     resources = tables["rack_resources"]
-    racks = frozenset(tables["racks"]["rack"])
+    racks = tables["racks"]
+    # Unknown, dedicated and other racks have findings of their own.
+    open_racks = frozenset(racks["rack"][(racks["role"] == "service") & racks["service"].isna()])
     known = frozenset(zip(resources["rack"], resources["resource"], strict=True))
     for row, (rack, resource) in _rows(tables["rack_use"], "rack", "resource"):
-        if rack in racks and (rack, resource) not in known:
+        if rack in open_racks and (rack, resource) not in known:
             message = f"resource {shown(resource)} of rack {shown(rack)} is not among the rack_resources"
             findings.reject("UNKNOWN_RESOURCE", "rack_use.csv", message, row=row, field="resource")
 

@@ -47,6 +47,8 @@ def read_table(table: Table, text: str, findings: Findings) -> pd.DataFrame:
     _check_keys(sheet, columns)
     if table.name == "assets":
         _check_owner(sheet, columns)
+    if table.name == "direct_gases":
+        _check_set(sheet, columns)
     if table.name == "racks":
         _check_profile(sheet, columns)
     frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
@@ -141,6 +143,13 @@ def _check_owner(sheet: _Sheet, columns: Mapping[str, list[Value]]) -> None:
     for number, kind, owner in zip(sheet.numbers, columns["owner_kind"], columns["owner"], strict=True):
         if number not in sheet.faulty and kind != "pool" and owner is None:
             sheet.refuse("MISSING_VALUE", f"owner: an asset of a {kind} names it", number, "owner")
+
+
+def _check_set(sheet: _Sheet, columns: Mapping[str, list[Value]]) -> None:
+    """Report masses of CO2e that do not say by which GWP set."""
+    for number, gas, gwp_set in zip(sheet.numbers, columns["gas"], columns["gwp_set"], strict=True):
+        if number not in sheet.faulty and gas == "CO2e" and gwp_set is None:
+            sheet.refuse("MISSING_VALUE", "gwp_set: a mass of CO2e names its set", number, "gwp_set")
 
 
 def _check_profile(sheet: _Sheet, columns: Mapping[str, list[Value]]) -> None:

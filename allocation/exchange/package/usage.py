@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _USAGE: Final = TABLES["usage"]
 _FILE: Final = _USAGE.file
-_BLOCK_BYTES: Final = 8 << 20
+BLOCK_BYTES: Final = 8 << 20
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _NUMBER: Final = r"\A-?[0-9]{1,18}(\.[0-9]{1,12})?\z"
 _EMPTY, _BAD, _UNKNOWN = -1, -2, -3
@@ -45,6 +45,16 @@ _CODED: Final[Mapping[str, str]] = {
     "resource_group": "",
 }
 _COLUMNS_PER_ROW: Final = len(_USAGE.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageFile:
+    """A `usage.csv` whose header is sound; `month` is that of the package."""
+
+    path: Path
+    header: tuple[str, ...]
+    month: dt.date
+    max_rejected_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,8 @@ class _Coder:
         encoded = texts.combine_chunks().dictionary_encode()
         values = encoded.dictionary.to_pylist()
         meaning = np.fromiter((self._code(value) for value in values), dtype=np.int32, count=len(values))
-        return meaning[encoded.indices.to_numpy(zero_copy_only=False)]
+        indices: npt.NDArray[np.int32] = encoded.indices.to_numpy(zero_copy_only=False)
+        return meaning[indices]
 
     def _code(self, text: str) -> int:
         if not text:
@@ -105,15 +116,14 @@ class _Coder:
 class UsageReader:
     """Reads `usage.csv` once. After the last chunk `accepted` and `rejected` count its rows."""
 
-    def __init__(
-        self, path: Path, header: Sequence[str], codes: UsageCodes, month: dt.date, max_rejected_rows: int
-    ) -> None:
-        self._path = path
-        self._header = list(header)
-        self._month = month.isoformat()[:7]
-        self._max_rejected_rows = max_rejected_rows
-        self._most = max(LISTED_PER_CODE, max_rejected_rows * _COLUMNS_PER_ROW)
-        self._screen = Screen(len(header), most=self._most)
+    def __init__(self, file: UsageFile, codes: UsageCodes, *, block_bytes: int = BLOCK_BYTES) -> None:
+        self._path = file.path
+        self._block_bytes = block_bytes
+        self._header = list(file.header)
+        self._month = file.month.isoformat()[:7]
+        self._max_rejected_rows = file.max_rejected_rows
+        self._most = max(LISTED_PER_CODE, file.max_rejected_rows * _COLUMNS_PER_ROW)
+        self._screen = Screen(len(file.header), most=self._most)
         default = _USAGE.column("resource_group").default
         self.codes = codes
         self._coders = {
@@ -148,7 +158,7 @@ class UsageReader:
             file.readline()
             number += 1
             rest = b""
-            while block := file.read(_BLOCK_BYTES):
+            while block := file.read(self._block_bytes):
                 end = block.rfind(b"\n") + 1
                 if not end:
                     rest = _cut(rest + block)
@@ -167,20 +177,23 @@ class UsageReader:
         faults = _Faults(lines.numbers, findings, self._most)
         faults.refuse_lines(lines.refused, lines.bad)
         coded = {}
-        for name, unknown in _CODED.items():
-            texts = table.column(name) if name in self._header else pa.chunked_array([pa.repeat("", table.num_rows)])
-            coded[name] = self._coders[name].encode(texts)
-            faults.refuse(coded[name] == _EMPTY, "MISSING_VALUE", name, texts)
-            faults.refuse(coded[name] == _BAD, "BAD_CODE", name, texts)
-            faults.refuse(coded[name] == _UNKNOWN, unknown, name, texts)
-        quantity = table.column("quantity")
+        texts = {name: table.column(name) for name in self._header}
+        if "resource_group" not in texts:
+            texts["resource_group"] = pa.chunked_array([pa.repeat("", table.num_rows)])
+        for name in _CODED:
+            coded[name] = self._coders[name].encode(texts[name])
+            faults.refuse(coded[name] == _EMPTY, "MISSING_VALUE", name, texts[name])
+            faults.refuse(coded[name] == _BAD, "BAD_CODE", name, texts[name])
+        quantity = texts["quantity"]
         empty = _mask(pc.equal(quantity, ""))
         faults.refuse(empty, "MISSING_VALUE", "quantity", quantity)
         faults.refuse(~empty & ~_mask(pc.match_substring_regex(quantity, _NUMBER)), "BAD_NUMBER", "quantity", quantity)
-        if "month" in self._header:
-            months = table.column("month")
-            other = ~_mask(pc.is_in(months, value_set=pa.array(["", self._month])))
-            faults.refuse(other, "MONTH_MISMATCH", "month", months)
+        readable = ~faults.rows  # rows with a bad cell are not looked up
+        for name, unknown in _CODED.items():
+            faults.refuse(readable & (coded[name] == _UNKNOWN), unknown, name, texts[name])
+        if "month" in texts:
+            other = ~_mask(pc.is_in(texts["month"], value_set=pa.array(["", self._month])))
+            faults.refuse(readable & other, "MONTH_MISMATCH", "month", texts["month"])
         self.rejected += faults.report()
         columns = [pa.array(coded[name], type=pa.int32()) for name in _CODED] + [quantity.combine_chunks()]
         batch = pa.RecordBatch.from_arrays(columns, names=[*_CODED, "quantity"])
@@ -264,7 +277,7 @@ def _parse(content: bytes, header: list[str]) -> pa.Table:
         content = b"\n" + content  # in the middle of a file it is part of a value; Arrow would drop it
     return arrow_csv.read_csv(
         pa.BufferReader(content),
-        read_options=arrow_csv.ReadOptions(column_names=header, block_size=_BLOCK_BYTES),
+        read_options=arrow_csv.ReadOptions(column_names=header, block_size=BLOCK_BYTES),
         parse_options=arrow_csv.ParseOptions(newlines_in_values=False),
         convert_options=arrow_csv.ConvertOptions(
             column_types=types, null_values=[], strings_can_be_null=False, check_utf8=False
