@@ -78,7 +78,8 @@ def fill(run: AllocationRun, leaves: Sequence[Leaf]) -> None:
             )
             cursor.execute(
                 "INSERT INTO allocation_ledgerrow (run_id, cluster_id, service_id, account_id, resource_group_id,"
-                " special, line, quality, ug, estimated_ug, estimated_ppm) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0, %s)",
+                " special, line, quality, ug, estimated_ug, estimated_ppm) VALUES"
+                " (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0, %s)",
                 values,
             )
 
