@@ -7,6 +7,7 @@ import django.contrib.auth.models
 import django.contrib.auth.validators
 import django.contrib.postgres.constraints
 import django.contrib.postgres.fields
+import django.contrib.postgres.operations
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
@@ -23,6 +24,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # The exclusion constraints compare integers inside a GiST index.
+        django.contrib.postgres.operations.BtreeGistExtension(),
         migrations.CreateModel(
             name='Account',
             fields=[

@@ -92,6 +92,35 @@ def locked(path: Path, timeout_seconds: float) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def holding(path: Path) -> Iterator[int | None]:
+    """Hold a lock for a whole command, with our process number in the file.
+
+    Yields:
+        None if we hold it, else the process that does.
+    """
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield int(os.pread(descriptor, 20, 0) or b"0")
+            return
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield None
+    finally:
+        os.close(descriptor)
+
+
+def held_by(path: Path) -> int | None:
+    """The process that holds such a lock now, None if nobody does."""
+    if not path.exists():
+        return None
+    with holding(path) as other_pid:
+        return other_pid
+
+
 def written(path: Path, text: str) -> Path:
     """Write a small file so that a reader sees the old text or the new one, never half."""
     draft = path.with_name(f"{path.name}.draft")

