@@ -27,6 +27,9 @@ SPECIAL_ACCOUNTS: Final = {
     "(provider)": SpecialAccount.PROVIDER,
 }
 
+ENGINE_SERVICES: Final = frozenset({"(unused)"})
+ENGINE_GROUPS: Final = frozenset({"default", "Classic Infrastructure", "(core services)"})
+
 _RUN_BITS: Final = 20
 _CHUNK_BITS: Final = 12
 _ROW_BITS: Final = 31
@@ -51,33 +54,6 @@ def first_ledger_id(run_id: int, ordinal: int) -> int:
     return ((run_id << _CHUNK_BITS) + ordinal) << _ROW_BITS
 
 
-def prepare_codes(ledger: Ledger, *, provider_id: int) -> None:
-    """Add the engine's own names (service `(unused)`, groups such as `(core services)`) to the catalogue.
-
-    Runs in a transaction of its own, before the chunk's, so that chunks written side by side do not wait for each other.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO allocation_service (provider_id, code, name, category)"
-            " SELECT %s, code, '', '' FROM unnest(%s::text[]) code WHERE code LIKE '(%%' ORDER BY code"
-            " ON CONFLICT DO NOTHING",
-            [provider_id, sorted(set(ledger.services))],
-        )
-        accounts, groups = _account_group_pairs(ledger)
-        for code in ("default", "Classic Infrastructure", "(core services)"):
-            if code not in ledger.groups:
-                continue
-            owners = np.unique(accounts[groups == ledger.groups.index(code)])
-            cursor.execute(
-                "INSERT INTO accounts_resourcegroup (account_id, code, name)"
-                " SELECT a.id, %s, '' FROM accounts_account a"
-                " WHERE a.provider_id = %s AND a.external_id = ANY(%s::text[])"
-                " AND NOT EXISTS (SELECT FROM accounts_resourcegroup g WHERE g.account_id = a.id AND g.code = %s)"
-                " ORDER BY a.id ON CONFLICT DO NOTHING",
-                [code, provider_id, [ledger.accounts[i] for i in owners], code],
-            )
-
-
 def write_ledger(ledger: Ledger, *, run_id: int, ordinal: int, cluster_id: int, provider_id: int, table: str) -> int:
     """COPY a cluster's ledger into a run's partition.
 
@@ -100,6 +76,7 @@ def write_ledger(ledger: Ledger, *, run_id: int, ordinal: int, cluster_id: int, 
     if rows >= 1 << _ROW_BITS:
         raise LedgerIdError(f"{rows} rows in one chunk")
     ids = first_ledger_id(run_id, ordinal) + np.arange(rows, dtype=np.int64)
+    _add_engine_services(ledger, provider_id=provider_id)
     service_ids = _ids("allocation_service", "code", provider_id, ledger.services, ledger.service)
     special_of_code = np.array([SPECIAL_ACCOUNTS.get(code, SpecialAccount.NONE) for code in ledger.accounts], np.int16)
     special = special_of_code[ledger.account] if rows else np.empty(0, np.int16)
@@ -156,15 +133,6 @@ def _ids(
     return ids
 
 
-def _account_group_pairs(ledger: Ledger) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the distinct (account, group) pairs of ordinary accounts, as indexes."""
-    keys = np.unique(ledger.account.astype(np.int64) * len(ledger.groups) + ledger.group)
-    accounts, groups = np.divmod(keys, max(len(ledger.groups), 1))
-    special = np.array([code in SPECIAL_ACCOUNTS for code in ledger.accounts], np.bool_)
-    ordinary = ~special[accounts] if accounts.size else np.empty(0, np.bool_)
-    return accounts[ordinary], groups[ordinary]
-
-
 def _group_ids(
     ledger: Ledger, account_ids: npt.NDArray[np.int64], ordinary: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int64]:
@@ -174,22 +142,62 @@ def _group_ids(
     width = len(ledger.groups)
     key_of_row = ledger.account[ordinary].astype(np.int64) * width + ledger.group[ordinary]
     pairs, pair_of_row = np.unique(key_of_row, return_inverse=True)
-    place_of_account = np.unique(pairs // width)
+    ids = _find_groups(ledger, account_ids, pairs)
+    missing = pairs[ids == 0]
+    if missing.size:
+        _add_engine_groups(ledger, account_ids, missing)
+        ids = _find_groups(ledger, account_ids, pairs)
+    return ids[pair_of_row]
+
+
+def _find_groups(
+    ledger: Ledger, account_ids: npt.NDArray[np.int64], pairs: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return the id of each (account, group) pair, 0 where there is none."""
+    width = len(ledger.groups)
+    accounts = np.unique(pairs // width)
     found = read_columns(
         sql.SQL(
             "SELECT a.place, c.place, g.id"
             " FROM unnest({accounts}) WITH ORDINALITY a (id, place)"
             " JOIN accounts_resourcegroup g ON g.account_id = a.id"
             " JOIN unnest({codes}) WITH ORDINALITY c (code, place) ON c.code = g.code"
-        ).format(accounts=bigints(account_ids[place_of_account].tolist()), codes=texts(ledger.groups)),
+        ).format(accounts=bigints(account_ids[accounts].tolist()), codes=texts(ledger.groups)),
         {"account": ">i8", "group": ">i8", "id": ">i8"},
     )
-    keys = place_of_account[found["account"] - 1] * width + (found["group"].astype(np.int64) - 1)
-    order = np.argsort(keys)
-    keys = keys[order]
-    spots = np.searchsorted(keys, pairs)
-    inside = spots < keys.size
-    if not inside.all() or not (keys[spots] == pairs).all():
-        raise UnknownCodeError("accounts_resourcegroup: a group of the ledger was never loaded")
-    ids: npt.NDArray[np.int64] = found["id"].astype(np.int64)[order][spots][pair_of_row]
+    keys = accounts[found["account"].astype(np.int64) - 1] * width + (found["group"].astype(np.int64) - 1)
+    places = np.searchsorted(pairs, keys)
+    known = (places < pairs.size) & (pairs[np.minimum(places, pairs.size - 1)] == keys)
+    ids = np.zeros(pairs.size, np.int64)
+    ids[places[known]] = found["id"][known]
     return ids
+
+
+def _add_engine_groups(ledger: Ledger, account_ids: npt.NDArray[np.int64], missing: npt.NDArray[np.int64]) -> None:
+    """Create the groups that only the engine makes; loading has created all others.
+
+    In one order for everybody, so that chunks written side by side may wait for each other but never in a circle.
+    """
+    accounts, groups = np.divmod(missing, len(ledger.groups))
+    strangers = {ledger.groups[i] for i in groups} - ENGINE_GROUPS
+    if strangers:
+        raise UnknownCodeError(f"accounts_resourcegroup: {min(strangers)} and {len(strangers) - 1} more")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO accounts_resourcegroup (account_id, code, name)"
+            " SELECT account, code, '' FROM unnest(%s::bigint[], %s::text[]) pair (account, code)"
+            " ORDER BY account, code ON CONFLICT DO NOTHING",
+            [account_ids[accounts].tolist(), [ledger.groups[i] for i in groups]],
+        )
+
+
+def _add_engine_services(ledger: Ledger, *, provider_id: int) -> None:
+    """Create the services that only the engine knows."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO allocation_service (provider_id, code, name, category)"
+            " SELECT %s, wanted, '', '' FROM unnest(%s::text[]) wanted"
+            " WHERE NOT EXISTS (SELECT FROM allocation_service WHERE provider_id = %s AND code = wanted)"
+            " ON CONFLICT DO NOTHING",
+            [provider_id, sorted(ENGINE_SERVICES.intersection(ledger.services)), provider_id],
+        )

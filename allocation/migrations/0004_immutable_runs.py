@@ -55,8 +55,7 @@ DECLARE
     part record;
 BEGIN
     IF TG_OP = 'INSERT' THEN part := NEW; ELSE part := OLD; END IF;
-    IF EXISTS (SELECT FROM allocation_allocationrun
-               WHERE id = part.run_id AND state IN ('published', 'superseded')) THEN
+    IF EXISTS (SELECT FROM allocation_publication WHERE run_id = part.run_id) THEN
         RAISE EXCEPTION 'run % was published, % cannot be changed', part.run_id, TG_TABLE_NAME
             USING ERRCODE = 'restrict_violation';
     END IF;

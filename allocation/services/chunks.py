@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models.functions import Now
 
-from allocation.exchange.write import prepare_codes, write_ledger
+from allocation.exchange.write import write_ledger
 from allocation.models import AllocationRun, RunChunk, RunFinding, RunState
 from allocation.services import partitions
 from allocation.services.digests import chunk_digest
@@ -85,7 +85,6 @@ def write_next_chunk(claim: Claim, calculation: Calculation) -> bool:
 
 
 def _write(claim: Claim, chunk: RunChunk, ledger: Ledger, *, provider_id: int) -> None:
-    prepare_codes(ledger, provider_id=provider_id)
     rows = write_ledger(
         ledger,
         run_id=claim.run_id,

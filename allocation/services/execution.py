@@ -46,7 +46,7 @@ def help_run(*, run_id: int, worker: str) -> None:
         OperationalError: the database went away.
     """
     run = AllocationRun.objects.filter(pk=run_id, state=RunState.WRITING).first()
-    if run is None:
+    if run is None or chunks.all_written(run_id):
         return
     claim = Claim(run_id, run.token, run.attempt, worker)
     _guarded(claim, lambda: _write_and_prove(claim, Calculation(run)))

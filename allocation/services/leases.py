@@ -85,7 +85,7 @@ def give_back(claim: Claim, reason: str) -> None:
         run = claim.run().filter(state__in=RUNNING).select_for_update().first()
         if run is None:
             return
-        claim.run().update(state=RunState.QUEUED, lease_until=None, woken_at=None)
+        claim.run().update(state=RunState.QUEUED, token=F("token") + 1, lease_until=None, woken_at=None)
         record(run, RunState.QUEUED, worker=claim.worker, reason=reason)
 
 
