@@ -89,8 +89,9 @@ def give_back(claim: Claim, reason: str) -> None:
         record(run, RunState.QUEUED, worker=claim.worker, reason=reason)
 
 
-def end_run(run: AllocationRun, state: RunState, *, reason: str, worker: str = "", code: str = "",
-            actor_id: int | None = None) -> None:
+def end_run(  # noqa: PLR0913 the columns of a transition
+    run: AllocationRun, state: RunState, *, reason: str, worker: str = "", code: str = "", actor_id: int | None = None
+) -> None:
     """Fail or withdraw a run that is locked by the caller's transaction."""
     AllocationRun.objects.filter(pk=run.pk).update(
         state=state,

@@ -96,9 +96,11 @@ def index(partition: Partition) -> None:
     """Build the partition's indexes and statistics, after it was filled."""
     with connection.cursor() as cursor:
         for definition in _INDEXES[partition.parent]:
-            cursor.execute(sql.SQL("CREATE INDEX ON {table} {definition}").format(
-                definition=sql.SQL(definition), **_names(partition)
-            ))
+            cursor.execute(
+                sql.SQL("CREATE INDEX ON {table} {definition}").format(
+                    definition=sql.SQL(definition), **_names(partition)
+                )
+            )
         cursor.execute(sql.SQL("ANALYZE {table}").format(**_names(partition)))
 
 

@@ -125,9 +125,7 @@ def lock_for_publishing(run_id: int) -> AllocationRun:
     """
     place = AllocationRun.objects.only("provider_id", "month").get(pk=run_id)
     take_month(place.provider_id, place.month)
-    return (
-        AllocationRun.objects.select_related("provider", "package").select_for_update(of=("self",)).get(pk=run_id)
-    )
+    return AllocationRun.objects.select_related("provider", "package").select_for_update(of=("self",)).get(pk=run_id)
 
 
 def latest_publication(run: AllocationRun) -> Publication | None:

@@ -52,7 +52,9 @@ def request_run(
     """
     with transaction.atomic():
         # One request for a package at a time: the second one sees the run of the first.
-        package = Package.objects.select_related("methodology_version").select_for_update(of=("self",)).get(pk=package_id)
+        package = (
+            Package.objects.select_related("methodology_version").select_for_update(of=("self",)).get(pk=package_id)
+        )
         alive = AllocationRun.objects.filter(package=package, methodology_version=package.methodology_version).exclude(
             state__in=(RunState.FAILED, RunState.WITHDRAWN)
         )
@@ -66,9 +68,7 @@ def request_run(
         return _insert(package, generation=last + 1, actor=actor, now=now, publish=publish)
 
 
-def _insert(
-    package: Package, *, generation: int, actor: User | None, now: dt.datetime, publish: bool
-) -> AllocationRun:
+def _insert(package: Package, *, generation: int, actor: User | None, now: dt.datetime, publish: bool) -> AllocationRun:
     earlier = _earlier_packages(package)
     values = {
         "package": package,
@@ -109,9 +109,7 @@ def _earlier_packages(package: Package) -> list[Package]:
     index = package.month.year * 12 + package.month.month - 1 - months
     oldest = package.month.replace(year=index // 12, month=index % 12 + 1)
     window = Q(provider=package.provider_id, month__gte=oldest, month__lt=package.month)
-    return list(
-        Package.objects.filter(window).order_by("-month", "-number").distinct("month")
-    )
+    return list(Package.objects.filter(window).order_by("-month", "-number").distinct("month"))
 
 
 def newest_package(*, provider_code: str, month: dt.date) -> Package:

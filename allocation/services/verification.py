@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allocation.models import AllocationRun, Publication, RunChunk
-from allocation.services.calculation import Calculation
+from allocation.services.calculation import compute
 from allocation.services.digests import chunk_digest, code_version, input_digest
 from allocation.services.proof import ProofError, check_proof
 from allocation.services.stored import stored_ledger
@@ -63,11 +63,11 @@ def reproduce_run(run: AllocationRun) -> Iterator[Verdict]:
     )
     yield _compared("INPUTS", run, run.input_digest, inputs)
     yield _compared("CODE", run, run.code_version, code_version())
-    calculation = Calculation(run)
+    computation = compute(run)
     chunks = {chunk.cluster.code: chunk for chunk in RunChunk.objects.filter(run=run).select_related("cluster")}
-    yield _compared("CLUSTERS", run, ",".join(sorted(chunks)), ",".join(sorted(calculation.clusters)))
-    for code in sorted(chunks.keys() & set(calculation.clusters)):
-        computed = chunk_digest(calculation.settle(code))
+    yield _compared("CLUSTERS", run, ",".join(sorted(chunks)), ",".join(sorted(computation.clusters)))
+    for code in sorted(chunks.keys() & set(computation.clusters)):
+        computed = chunk_digest(computation.settle(code))
         yield _compared("COMPUTED", run, chunks[code].ledger_digest, computed, code)
         yield _compared("STORED", run, chunks[code].ledger_digest, chunk_digest(stored_ledger(run, chunks[code])), code)
 
