@@ -10,7 +10,7 @@ import os
 import pwd
 import subprocess
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from carbon.embedded.errors import EmbeddedServerError
 
@@ -57,7 +57,7 @@ class Account:
         Raises:
             EmbeddedServerError: the command cannot be run under this account or takes too long.
         """
-        identity = {} if self.is_self else {"user": self.uid, "group": self.gid, "extra_groups": []}
+        identity: dict[str, Any] = {} if self.is_self else {"user": self.uid, "group": self.gid, "extra_groups": []}
         try:
             return subprocess.run(  # noqa: S603 our own server binaries, no shell
                 [os.fspath(argument) for argument in arguments],
