@@ -39,4 +39,6 @@ def compute(run: AllocationRun) -> Computation:
 
 def internal_account_ids(package: Package) -> list[int]:
     """Return the accounts that the package calls internal."""
-    return list(Account.objects.filter(provider=package.provider_id, kind=AccountKind.INTERNAL).values_list("pk", flat=True))
+    return list(
+        Account.objects.filter(provider=package.provider_id, kind=AccountKind.INTERNAL).values_list("pk", flat=True)
+    )

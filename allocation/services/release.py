@@ -10,7 +10,8 @@ from django.db.models import Exists, OuterRef, Q
 
 from allocation.models import AllocationRun, Package, Publication, RunFinding, RunState, Severity
 from allocation.services.proof import ProofError
-from allocation.services.publication import AlreadyPublishedError, NotPublishableError, publish_run
+from allocation.services.publication import AlreadyPublished, NotPublishable, publish_run
+from allocation.services.system import system
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -54,8 +55,8 @@ def publish_due_months(*, now: dt.datetime) -> list[Publication]:
         if not (run.publish_when_ready or is_due(run.provider, run.month, now)):
             continue
         try:
-            publications.append(publish_run(run_id=run.pk, actor=run.requested_by, now=now))
-        except (AlreadyPublishedError, NotPublishableError):
+            publications.append(publish_run(viewer=system(now), run_id=run.pk))
+        except (AlreadyPublished, NotPublishable):
             continue  # another scheduler, or an operator, was first
         except ProofError as error:
             logger.error("run %d is not published: %s", run.pk, error)  # noqa: TRY400 the message says it all

@@ -17,10 +17,10 @@ from allocation.services.digests import chunk_digest
 from allocation.services.execution import execute_run, help_run
 from allocation.services.leases import claim_run, runs_to_wake
 from allocation.services.retention import drop_leftovers
-from allocation.services.runs import RunInProgressError, cancel_run, request_run
+from allocation.services.runs import RunInProgress, cancel_run, request_run
 from allocation.services.stored import stored_ledger
 from tests.factories.connections import elsewhere
-from tests.factories.months import NOW, Handmade, month
+from tests.factories.months import NOW, OPERATOR, Handmade, month
 
 pytestmark = pytest.mark.django_db
 
@@ -73,7 +73,7 @@ def test_only_one_package_of_a_month_runs_at_a_time() -> None:
     june = month()
     june.request()
     newer = month(june.provider, seed=1)
-    with pytest.raises(RunInProgressError):
+    with pytest.raises(RunInProgress):
         newer.request()
 
 
@@ -139,7 +139,7 @@ class Overtaken(Handmade):
         return super().settle(cluster)
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("committed")
 def test_a_worker_whose_token_is_stale_writes_nothing() -> None:
     june = month()
     run = june.request()
@@ -194,7 +194,7 @@ def test_a_ledger_that_loses_a_microgram_fails() -> None:
 def test_cancelling_a_queued_run_withdraws_it_at_once_and_lets_another_start() -> None:
     june = month()
     run = june.request()
-    assert cancel_run(run_id=run.pk, actor=None).state == RunState.WITHDRAWN
+    assert cancel_run(viewer=OPERATOR, run_id=run.pk).state == RunState.WITHDRAWN
     assert june.run().state == RunState.READY
 
 
@@ -206,12 +206,12 @@ class Cancelled(Handmade):
 
     def settle(self, cluster: str) -> Ledger:
         if cluster == "k1":
-            (run,) = elsewhere(lambda: cancel_run(run_id=self.run.pk, actor=None))
+            (run,) = elsewhere(lambda: cancel_run(viewer=OPERATOR, run_id=self.run.pk))
             assert run.state == RunState.WRITING
         return super().settle(cluster)
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("committed")
 def test_cancelling_a_working_run_stops_it_before_its_next_chunk() -> None:
     june = month()
     run = june.request()
@@ -254,5 +254,5 @@ def test_a_request_pins_the_earlier_packages_that_shares_may_come_from() -> None
     version.options = {"fallback": ["previous_shares", "unallocated"], "fallback_months": 3}
     version.save()
     newer = month(may.provider, when=dt.date(2025, 5, 1), seed=9)
-    run = request_run(package_id=june.package.pk, actor=None, now=NOW)
+    run = request_run(viewer=OPERATOR, package_id=june.package.pk)
     assert [i.package for i in run.inputs.all()] == [newer.package, march.package]

@@ -15,8 +15,10 @@ from allocation.engine.frames import ENERGY_LINE, LINES, Finding, Ledger
 from allocation.models import AllocationRun, Cluster, MethodologyVersion, Package, RunLocation, Service
 from allocation.services.execution import execute_run
 from allocation.services.runs import request_run
+from allocation.services.system import system
 
 NOW = dt.datetime(2026, 1, 20, 12, tzinfo=dt.UTC)
+OPERATOR = system(NOW)
 MONTH = dt.date(2025, 6, 1)
 _numbers = itertools.count(1)
 
@@ -55,7 +57,7 @@ class Month:
 
     def request(self, **wishes: bool) -> AllocationRun:
         """Ask for a run."""
-        return request_run(package_id=self.package.pk, actor=None, now=NOW, **wishes)
+        return request_run(viewer=OPERATOR, package_id=self.package.pk, **wishes)
 
     def run(self, **wishes: bool) -> AllocationRun:
         """Ask for a run and execute it."""
@@ -94,7 +96,7 @@ def month(
         rejected_rows=0,
         loaded_at=NOW,
     )
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311 no secret, a reproducible draw
     codes = [f"k{i}" for i in range(clusters)]
     for code in codes:
         Cluster.objects.get_or_create(provider=owner, code=code)
