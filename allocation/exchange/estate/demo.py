@@ -156,7 +156,8 @@ def _group_stays(code: str, parent: str | None) -> tuple[Stay, ...]:
 
 def _code(directory: str, group: str | None, number: int) -> str:
     """External id of an account: the provider's prefix and a number that says nothing, as real ones do."""
-    place = [(each, code) for each, code, *_ in GROUPS] + [(each, None) for each, _ in UNGROUPED]
+    place: list[tuple[str, str | None]] = [(each, code) for each, code, *_ in GROUPS]
+    place += [(each, None) for each, _ in UNGROUPED]
     serial = 1000 * (place.index((directory, group)) + 11) + number * 7
     return f"{'1' if directory.startswith(TARN.code) else 'a'}{serial * 7919:09}"
 
@@ -181,12 +182,12 @@ def _grouped_accounts() -> list[Account]:
 def _with_story(account: Account, group: str, number: int) -> Account:
     """Give the accounts that have one their history; all others stay where they are."""
     if group == "retail-web-eu" and number < MOVED_COUNT:
-        stays = (Stay(group, FIRST_MONTH, REORGANISED), Stay("retail-stores", REORGANISED))
-        return dataclasses.replace(account, stays=stays)
+        moved = (Stay(group, FIRST_MONTH, REORGANISED), Stay("retail-stores", REORGANISED))
+        return dataclasses.replace(account, stays=moved)
     if group == "innovation" and number < LENT_COUNT:
         there, back = LENT
-        stays = (Stay(group, FIRST_MONTH, there), Stay("retail-web-apac", there, back), Stay(group, back))
-        return dataclasses.replace(account, stays=stays)
+        lent = (Stay(group, FIRST_MONTH, there), Stay("retail-web-apac", there, back), Stay(group, back))
+        return dataclasses.replace(account, stays=lent)
     if group == "finance-risk" and number == 0:
         return dataclasses.replace(account, closed=_index(CLOSED))
     if group == "platform-shared" and number < OPENED_COUNT:

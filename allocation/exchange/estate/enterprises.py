@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,7 +31,7 @@ OPENED_LATE_SHARE = 0.03
 def split_whole(total: int, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Split a whole number by weights (largest remainders), each part as near as can be."""
     exact = total * weights / weights.sum()
-    parts = np.floor(exact).astype(np.int64)
+    parts: npt.NDArray[np.int64] = np.floor(exact).astype(np.int64)
     order = np.argsort(-(exact - parts), kind="stable")
     parts[order[: total - int(parts.sum())]] += 1
     return parts
@@ -40,7 +40,8 @@ def split_whole(total: int, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.
 def enterprise_weights(seed: int, count: int, marginals: Marginals) -> npt.NDArray[np.float64]:
     """Lognormal shares of the enterprises; they add up to 1."""
     drawn = np.exp(marginals.enterprise_sigma * stream(seed, Purpose.ENTERPRISES).standard_normal(count))
-    return drawn / drawn.sum()
+    shares: npt.NDArray[np.float64] = drawn / drawn.sum()
+    return shares
 
 
 def draw_organisation(  # noqa: PLR0913 what an estate is
@@ -138,7 +139,7 @@ class _Drawing:
         # Who would move to where it is stays.
         moved = () if other == group else (Stay(group, begin, turn), Stay(other, turn))
         returned = (*moved[:1], Stay(other, turn, back), Stay(group, back)) if moved else ()
-        changes: dict[str, dict[str, object]] = {
+        changes: dict[str, dict[str, Any]] = {
             "standalone": {"directory": None, "stays": ()},
             "internal": {"directory": None, "stays": (), "internal": True},
             "ungrouped": {"stays": (Stay(None, begin),)},

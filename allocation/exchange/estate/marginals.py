@@ -97,13 +97,15 @@ class Marginals:
         """Expected share of rows of the accounts of one enterprise, by rank; they add up to 1."""
         ranks = np.arange(1, count + 1, dtype=np.float64)
         weights = (ranks + self.rank_q) ** -self.rank_s
-        return weights / weights.sum()
+        shares: npt.NDArray[np.float64] = weights / weights.sum()
+        return shares
 
     def cluster_weights(self, count: int) -> npt.NDArray[np.float64]:
         """Popularity of clusters by rank; ranks beyond the fitted ones count as much as the last."""
         last = len(self.rows_by_region_rank) - 1
         weights = np.array([self.rows_by_region_rank[min(rank, last)] for rank in range(count)], dtype=np.float64)
-        return weights / weights.sum()
+        shares: npt.NDArray[np.float64] = weights / weights.sum()
+        return shares
 
 
 def read_marginals(fixtures: Path) -> Marginals:

@@ -49,7 +49,9 @@ class Population:
     @property
     def cluster_weights(self) -> npt.NDArray[np.float64]:
         """(account, cluster): expected share of all rows; an account's rows spread evenly over its clusters."""
-        return self.present * (self.weight / self.present.sum(axis=1))[:, np.newaxis]
+        each = self.weight / self.present.sum(axis=1)
+        shares: npt.NDArray[np.float64] = self.present * each[:, np.newaxis]
+        return shares
 
 
 def populate(  # noqa: PLR0913 what a population is
@@ -107,4 +109,5 @@ def _weights(
     for start, stop in zip(starts, [*starts[1:], len(accounts)], strict=True):
         members = order[start:stop]
         weight[members] = enterprise_weights[enterprise[members[0]]] * marginals.rank_weights(len(members))
-    return weight / weight.sum()
+    shares: npt.NDArray[np.float64] = weight / weight.sum()
+    return shares

@@ -62,8 +62,9 @@ class UsageTruth:
         sums = self.micro.setdefault(cluster, [0] * self._count)
         for product, count in enumerate(np.bincount(rows.product, minlength=self._count)):
             counts[product] += int(count)
-        # Two halves, so that neither sum can leave 64 bits (nor the 53 of a double) in a chunk.
+        # Two halves whose sums over a chunk stay below 2**53, where doubles are whole numbers.
         high, low = np.divmod(rows.quantity_micro, 1 << 30)
-        for product in np.unique(rows.product):
-            chosen = rows.product == product
-            sums[product] += (int(high[chosen].sum()) << 30) + int(low[chosen].sum())
+        highs = np.bincount(rows.product, weights=high, minlength=self._count)
+        lows = np.bincount(rows.product, weights=low, minlength=self._count)
+        for product in range(self._count):
+            sums[product] += (int(highs[product]) << 30) + int(lows[product])

@@ -137,7 +137,7 @@ class HallPlant:
         owners = np.flatnonzero(random.random(len(population.codes)) < MACHINES_PER_ACCOUNT)
         powers = random.integers(int(server.idle_w), int(server.max_w), len(owners))
         room_w = [hall.it_kwh * float(MACHINES_ENERGY_SHARE_MAX) * 1000 / 730 for hall in self._halls]
-        machines = []
+        machines: list[Machine] = []
         for account, power in zip(owners, powers, strict=True):
             hall = int(population.home[account])
             if power <= room_w[hall]:
