@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import stat
 import time
 from pathlib import Path
@@ -56,6 +57,14 @@ def owned_folder(path: Path, mode: int) -> Path:
         raise EmbeddedServerError(f"{path} exists and is not ours; remove it")
     path.chmod(mode)
     return path
+
+
+def remove_outside(state: Path, name: str) -> None:
+    """Remove one folder of those outside, and what holds them with the last."""
+    outside = outside_folder(state)
+    shutil.rmtree(outside / name, ignore_errors=True)
+    with contextlib.suppress(OSError):  # not there, or something else is in it
+        outside.rmdir()
 
 
 def fits_socket(folder: Path) -> bool:

