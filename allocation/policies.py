@@ -83,6 +83,14 @@ asked AS MATERIALIZED (
     FROM unnest(%(kinds)s::text[], %(ids)s::bigint[]) WITH ORDINALITY AS node (kind, node_id, number)
 )"""
 
+# The same with months of its own for each node.
+ASKED_WITHIN = """
+asked AS MATERIALIZED (
+    SELECT number AS key, kind, node_id, months
+    FROM unnest(%(kinds)s::text[], %(ids)s::bigint[], %(windows)s::datemultirange[])
+        WITH ORDINALITY AS node (kind, node_id, months, number)
+)"""
+
 _SEEN = """
 pin AS MATERIALIZED (
     SELECT * FROM unnest(%(publications)s::bigint[], %(runs)s::bigint[], %(providers)s::bigint[], %(months)s::date[])

@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import strawberry
 
@@ -122,5 +122,3 @@ def page_of(
             end_cursor=shown[-1][0] if shown else None,
         ),
     )
-
-

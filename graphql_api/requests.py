@@ -26,7 +26,9 @@ class Parameters:
 def check_length(request: HttpRequest) -> None:
     """Refuse a body whose length is not told or above `MAX_BODY_BYTES`, before it is read."""
     length = request.META.get("CONTENT_LENGTH") or ""
-    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() or not (length.isascii() and length.isdigit()):
+    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() or not (
+        length.isascii() and length.isdigit()
+    ):
         raise Refused("Send a Content-Length; chunked bodies are refused.", Code.LENGTH_REQUIRED)
     if len(length) > 9 or int(length) > MAX_BODY_BYTES:  # noqa: PLR2004 no integer of a thousand digits
         raise Refused(f"The body may have {MAX_BODY_BYTES} bytes.", Code.BODY_TOO_LARGE)

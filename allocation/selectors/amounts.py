@@ -132,5 +132,7 @@ def ledger_sums_sql(alias: str) -> str:
     pairs = [(index, f"{line.name}_ug", f"{line.name}_estimated_ug") for index, line in enumerate(LINES)]
     pairs.append((energy, "energy_wh", "energy_estimated_wh"))
     amounts = [f"sum({alias}.ug) FILTER (WHERE {alias}.line = {index}) AS {name}" for index, name, _ in pairs]
-    estimated = [f"sum({alias}.estimated_ug) FILTER (WHERE {alias}.line = {index}) AS {name}" for index, _, name in pairs]
+    estimated = [
+        f"sum({alias}.estimated_ug) FILTER (WHERE {alias}.line = {index}) AS {name}" for index, _, name in pairs
+    ]
     return ", ".join([*amounts, *estimated])

@@ -69,9 +69,7 @@ def by_month(
     }
 
 
-def _series(
-    question: Question, node: NodeKey, rows: list[Standing], amounts: dict[date, Amounts]
-) -> Series:
+def _series(question: Question, node: NodeKey, rows: list[Standing], amounts: dict[date, Amounts]) -> Series:
     points = []
     for month in question.period.months():
         found = presence(rows, month, question.published)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection
 
-from accounts.months import shift
-from allocation.policies import ASKED, NodeKey, Question, given, visible_parts
+from allocation.policies import ASKED, ASKED_WITHIN, NodeKey, Question, given, visible_parts
 from allocation.selectors.statuses import Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import date
 
     from accounts.months import Period
@@ -131,9 +130,17 @@ FROM standing ORDER BY standing.key, standing.provider_id, standing.directory_id
 """
 
 
-def standings(*, question: Question, nodes: Sequence[NodeKey]) -> dict[NodeKey, list[Standing]]:
-    """How each node is visible: one row per directory for enterprises, one for others, none for unknown nodes."""
-    parts = visible_parts(question, ASKED, given(nodes))
+def standings(
+    *, question: Question, nodes: Sequence[NodeKey], windows: Sequence[str] | None = None
+) -> dict[NodeKey, list[Standing]]:
+    """How each node is visible: one row per directory for enterprises, one for others, none for unknown nodes.
+
+    `windows` restricts each node to some months, as the text of a `datemultirange`; None = the whole period.
+    """
+    if windows is None:
+        parts = visible_parts(question, ASKED, given(nodes))
+    else:
+        parts = visible_parts(question, ASKED_WITHIN, given(nodes) | {"windows": list(windows)})
     found: dict[NodeKey, list[Standing]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(parts.text + _STANDING, parts.params)
@@ -166,12 +173,26 @@ def presence(rows: Sequence[Standing], month: date, published: Published) -> Pre
 
 
 def _presence_of(row: Standing, month: date, published: Published) -> Presence:
+    # Permission first: what is published of a hidden directory is not told.
+    if month not in row.whole and month not in row.part:
+        return Presence.NOT_PERMITTED
     if (row.provider_id, month) not in published.by_month:
         first = published.first_months.get(row.provider_id)
         return Presence.NOT_COVERED if first is not None and month < first else Presence.NOT_YET_PUBLISHED
-    if month in row.whole:
+    return Presence.WHOLE if month in row.whole else Presence.PART
+
+
+def presence_over(rows: Sequence[Standing], period: Period, published: Published) -> Presence:
+    """Whether a node's total over the months it was asked for is there."""
+    found = {presence(rows, month, published) for month in period.months() if any(month in row.asked for row in rows)}
+    if found == {Presence.WHOLE}:
         return Presence.WHOLE
-    return Presence.PART if month in row.part else Presence.NOT_PERMITTED
+    if found & {Presence.WHOLE, Presence.PART}:
+        return Presence.PART
+    for absence in (Presence.NOT_YET_PUBLISHED, Presence.NOT_COVERED):
+        if absence in found and Presence.NOT_PERMITTED not in found:
+            return absence
+    return Presence.NOT_PERMITTED
 
 
 def omissions(rows: Sequence[Standing], period: Period, published: Published) -> list[Omission]:
@@ -179,14 +200,16 @@ def omissions(rows: Sequence[Standing], period: Period, published: Published) ->
     months: dict[Reason, set[date]] = defaultdict(set)
     accounts: dict[Reason, int | None] = {}
     for row in rows:
-        for month in _each(period):
+        for month in period.months():
             reason = _reason(row, month, published)
             if month in row.asked and reason is not None:
                 months[reason].add(month)
         if row.hidden_accounts:
             told = accounts.get(Reason.MULTI_ACCOUNT_DISABLED) or 0
             accounts[Reason.MULTI_ACCOUNT_DISABLED] = told + row.hidden_accounts
-    return [Omission(reason, tuple(sorted(months[reason])), accounts.get(reason)) for reason in Reason if reason in months]
+    return [
+        Omission(reason, tuple(sorted(months[reason])), accounts.get(reason)) for reason in Reason if reason in months
+    ]
 
 
 def _reason(row: Standing, month: date, published: Published) -> Reason | None:
@@ -196,10 +219,3 @@ def _reason(row: Standing, month: date, published: Published) -> Reason | None:
     if found in {Presence.NOT_YET_PUBLISHED, Presence.NOT_COVERED}:
         return Reason(found.value)
     return Reason.MULTI_ACCOUNT_DISABLED if month in row.switched_off else Reason.NOT_PERMITTED
-
-
-def _each(period: Period) -> Iterator[date]:
-    month = period.start
-    while month < period.bound:
-        yield month
-        month = shift(month, 1)
