@@ -84,13 +84,14 @@ class ClusterPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `settle` needs to know of a month. `findings` are the flags of the energy layer."""
+    """What `settle` needs to know of a month. `findings` are the flags of the energy layer, `sites` what was measured."""
 
     options: Options
     core_services: frozenset[str]
     clusters: Mapping[str, ClusterPlan]
     regions: Mapping[str, tuple[str, ...]]
     findings: tuple[Finding, ...]
+    sites: Mapping[str, SiteEnergy]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def prepare(activity: Activity) -> Plan:
     findings.raise_if_rejected()
     services = tables["services"]
     core = frozenset(str(row.service) for row in services.itertuples() if row.kind == "core")
-    return Plan(options, core, clusters, places.regions, findings.as_tuple())
+    return Plan(options, core, clusters, places.regions, findings.as_tuple(), energy)
 
 
 def _flag_excluded_lines(sources: Sources, options: Options, findings: Findings) -> None:
