@@ -2,6 +2,7 @@
 
 import csv
 import datetime as dt
+import itertools
 from pathlib import Path
 
 import pytest
@@ -71,11 +72,11 @@ def test_some_moved_two_came_back_one_closed_and_some_are_in_no_group(organisati
 
 
 def test_stays_join_without_gap_or_overlap(organisation: Organisation) -> None:
-    owners = [*organisation.accounts, *organisation.groups]
-    for owner in owners:
-        for before, after in zip(owner.stays, owner.stays[1:], strict=False):
+    histories = [account.stays for account in organisation.accounts] + [group.stays for group in organisation.groups]
+    for stays in histories:
+        for before, after in itertools.pairwise(stays):
             assert before.valid_to == after.valid_from
-        assert all(stay.valid_to is None for stay in owner.stays[-1:])
+        assert all(stay.valid_to is None for stay in stays[-1:])
     risk = next(group for group in organisation.groups if group.external_id == "finance-risk")
     assert [(stay.group, stay.valid_from) for stay in risk.stays] == [
         ("finance", dt.date(2025, 6, 1)),
