@@ -133,7 +133,7 @@ class BrokerServer:
         """Stop the server and delete its messages for good."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
-        remove_outside(self.state, SOCKETS_OUTSIDE)
+        remove_outside(self.state, (SOCKETS_OUTSIDE,))
 
     def running(self) -> list[int]:
         """The server's processes (more than one while it rewrites its file)."""

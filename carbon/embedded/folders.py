@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from carbon.embedded.errors import EmbeddedServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # The kernel keeps 108 bytes for a socket's path (104 on macOS), the final zero included.
 SOCKET_PATH_BYTES = 103
@@ -59,10 +59,15 @@ def owned_folder(path: Path, mode: int) -> Path:
     return path
 
 
-def remove_outside(state: Path, name: str) -> None:
-    """Remove one folder of those outside, and what holds them with the last."""
+def remove_outside(state: Path, patterns: Sequence[str]) -> None:
+    """Remove some of what lies outside, and the folder that holds it with the last of it."""
     outside = outside_folder(state)
-    shutil.rmtree(outside / name, ignore_errors=True)
+    for pattern in patterns:
+        for path in outside.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
     with contextlib.suppress(OSError):  # not there, or something else is in it
         outside.rmdir()
 

@@ -189,7 +189,9 @@ class PostgresServer:
         if folder is not None:
             inside = folder.is_relative_to(self.state)
             shutil.rmtree(folder if inside else folder.parent, ignore_errors=True)
-        remove_outside(self.state, SOCKETS_OUTSIDE)
+        if not self._belongs_to_another(outside_folder(self.state) / "postgres"):
+            # Also what a start left that was killed before it had made a cluster.
+            remove_outside(self.state, ("postgres", "binaries-*", "draft-*", "owner", SOCKETS_OUTSIDE))
         self._pointer.unlink(missing_ok=True)
         self._sockets = None
 
