@@ -134,7 +134,7 @@ def merge(parts: Sequence[Leaves]) -> Merged:
     first = np.ones(len(order), dtype=bool)
     first[1:] = (service[1:] != service[:-1]) | (account[1:] != account[:-1]) | (group[1:] != group[:-1])
     starts = np.flatnonzero(first)
-    ends = np.append(starts[1:], len(order))
+    ends = np.append(starts, len(order))[1:]
     mixed: dict[int, list[tuple[int, int]]] = {}
     blocks = block[starts]
     if len(starts) < len(order):

@@ -98,7 +98,7 @@ def net(usage: Usage, core_services: Collection[str]) -> NetUsage:
     if quantity.dtype == object and len(quantity) and max(quantity) <= INT64_MAX:
         quantity = quantity.astype(np.int64)
     starts = np.flatnonzero(np.diff(leaves.service, prepend=-1))
-    ends = np.append(starts[1:], len(leaves))
+    ends = np.append(starts, len(leaves))[1:]
     base = Fraction(1, 10**usage.decimals * usage.divisor)
     unit: dict[str, Fraction] = {}
     total: dict[str, Fraction] = {}
