@@ -36,6 +36,11 @@ _CHUNK_BITS: Final = 12
 _ROW_BITS: Final = 31
 
 
+def run_of_ledger_id(ledger_id: int) -> int:
+    """Return the run that a ledger id begins with."""
+    return ledger_id >> (_CHUNK_BITS + _ROW_BITS)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a cluster's ledger goes: its run and place in it, cluster, provider, and the partition's table."""
