@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from allocation.engine import quality as classes
+from allocation.engine.checks import no_source
 from allocation.engine.columns import Columns, scaled, total, zeros
 from allocation.engine.dependencies import Network, resolve
 from allocation.engine.fallbacks import (
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from allocation.engine.clusters import ClusterPlan
     from allocation.engine.dependencies import Throughput
     from allocation.engine.fallbacks import Fallbacks
     from allocation.engine.frames import Usage
     from allocation.engine.leaves import Merged
-    from allocation.engine.plan import ClusterPlan, Plan
+    from allocation.engine.plan import Plan
     from allocation.engine.usage import NetUsage
 
 _QUANTITY_BITS: Final = 126
@@ -81,7 +83,8 @@ def settle(plan: Plan, cluster: str, usage: Usage, history: Sequence[Usage] = ()
     `options.fallback_months` allows.
 
     Raises:
-        PackageRejectedError: CLOSED_CLASS, if the options call it an error; LEAF_TOO_LARGE, if an integer exceeds int64.
+        PackageRejectedError: CLOSED_CLASS, if the options call it an error; LEAF_TOO_LARGE, if an integer is above
+            2⁶³ - 1.
     """
     findings = Findings()
     place = plan.clusters[cluster]
@@ -125,12 +128,11 @@ class _Earlier:
 
 def _flag_usage(place: ClusterPlan, netted: NetUsage, findings: Findings) -> None:
     if netted.negative:
-        named = ", ".join(name for name in netted.negative if name)
-        message = f"{len(netted.negative)} leaves of cluster {place.cluster} have negative net usage, which counts as 0: {named}"
+        named = ", ".join(netted.named)
+        message = f"cluster {place.cluster}: {netted.negative} leaves with negative net usage count as 0: {named}"
         findings.flag("NEGATIVE_NET_USAGE", "usage.csv", None, message)
     if len(netted.leaves) and not place.emission_lines:
-        message = f"cluster {place.cluster} has usage but no line: its usage gets no ledger rows"
-        findings.flag("NO_SOURCE", "clusters.csv", place.row, message)
+        findings.flag("NO_SOURCE", "clusters.csv", place.row, no_source(place.cluster))
 
 
 def _report_closed(place: ClusterPlan, throughput: Throughput, plan: Plan, findings: Findings) -> None:
@@ -271,10 +273,8 @@ def _quantities(settlement: _Settlement, merged: Merged) -> Quantities:
     for position, entries in alone.items():
         block[position] = settlement.add_block(_together(settlement, entries))
         quantity[position] = 1
-    if quantity.dtype == object:
-        low, high = split([int(q) for q in quantity])
-        return Quantities(low, high, block)
-    return Quantities(quantity, None, block)
+    low, high = split(quantity)
+    return Quantities(low, high, block)
 
 
 def _together(settlement: _Settlement, entries: Sequence[tuple[int, int]]) -> Block:
