@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.apps import apps
 from django.contrib import admin
 from django.db import models
@@ -36,8 +34,8 @@ for _model in apps.get_app_config("allocation").get_models():
 class UsageRowAdmin(PartitionReading):
     """Usage of one package."""
 
-    list_display: ClassVar = ["id", "cluster", "region", "service", "account", "resource_group", "quantity"]
-    list_filter: ClassVar = [PackageFilter]
-    search_fields: ClassVar = ["account__external_id"]
+    list_display = ["id", "cluster", "region", "service", "account", "resource_group", "quantity"]
+    list_filter = [PackageFilter]
+    search_fields = ["account__external_id"]
     search_help_text = "external id or name of an account"
-    list_select_related: ClassVar = ["cluster", "region", "service", "account", "resource_group"]
+    list_select_related = ["cluster", "region", "service", "account", "resource_group"]

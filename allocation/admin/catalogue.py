@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.contrib import admin
 
 from allocation.admin.reading import Reading
@@ -14,24 +12,24 @@ from allocation.models import Cluster, MethodologyVersion, Region, Service
 class PlaceAdmin(Reading):
     """Reporting locations."""
 
-    list_display: ClassVar = ["code", "provider"]
-    list_filter: ClassVar = ["provider"]
-    search_fields: ClassVar = ["code"]
+    list_display = ["code", "provider"]
+    list_filter = ["provider"]
+    search_fields = ["code"]
 
 
 @admin.register(Service)
 class ServiceAdmin(Reading):
     """Services of providers."""
 
-    list_display: ClassVar = ["code", "name", "category", "provider"]
-    list_filter: ClassVar = ["provider"]
-    search_fields: ClassVar = ["code", "name"]
+    list_display = ["code", "name", "category", "provider"]
+    list_filter = ["provider"]
+    search_fields = ["code", "name"]
 
 
 @admin.register(MethodologyVersion)
 class MethodologyVersionAdmin(Reading):
     """Versions of allocation methods; `bound_at` says since when one binds."""
 
-    list_display: ClassVar = ["__str__", "provider", "preset", "created_at", "bound_at"]
-    list_filter: ClassVar = ["provider", "preset"]
-    search_fields: ClassVar = ["name", "version"]
+    list_display = ["__str__", "provider", "preset", "created_at", "bound_at"]
+    list_filter = ["provider", "preset"]
+    search_fields = ["name", "version"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 
@@ -35,13 +35,13 @@ class LineFilter(admin.SimpleListFilter):
 class LedgerRowAdmin(PartitionReading):
     """Leaves of one run."""
 
-    list_display: ClassVar = [
+    list_display = [
         "id", "cluster", "service", "account", "resource_group", "special", "line", "ug", "quality", "estimated_ppm",
     ]  # fmt: skip
-    list_filter: ClassVar = [RunFilter, LineFilter, "special"]
-    search_fields: ClassVar = ["account__external_id"]
+    list_filter = [RunFilter, LineFilter, "special"]
+    search_fields = ["account__external_id"]
     search_help_text = "external id or name of an account"
-    list_select_related: ClassVar = ["cluster", "service", "account", "resource_group"]
+    list_select_related = ["cluster", "service", "account", "resource_group"]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> LedgerRow | None:  # noqa: ARG002 Django's
         """Find a row in its partition: the id begins with the run."""
@@ -54,25 +54,25 @@ class LedgerRowAdmin(PartitionReading):
 class AccountTotalAdmin(PartitionReading):
     """Totals by account of one run."""
 
-    list_display: ClassVar = ["account", "grain", "service", "cluster", "scope1_ug", "scope2_lbm_ug", "scope2_mbm_ug"]
-    list_filter: ClassVar = [RunFilter, "grain"]
-    search_fields: ClassVar = ["account__external_id"]
+    list_display = ["account", "grain", "service", "cluster", "scope1_ug", "scope2_lbm_ug", "scope2_mbm_ug"]
+    list_filter = [RunFilter, "grain"]
+    search_fields = ["account__external_id"]
     search_help_text = "external id or name of an account"
-    list_select_related: ClassVar = ["account", "service", "cluster"]
+    list_select_related = ["account", "service", "cluster"]
 
 
 @admin.register(ContainerTotal)
 class ContainerTotalAdmin(PartitionReading):
     """Totals by container of one publication."""
 
-    list_display: ClassVar = [
+    list_display = [
         "directory", "group", "miscellaneous", "grain", "service", "cluster", "accounts", "scope1_ug", "scope2_lbm_ug",
         "scope2_mbm_ug",
     ]  # fmt: skip
-    list_filter: ClassVar = [PublicationFilter, "grain", "miscellaneous"]
-    search_fields: ClassVar = ["group__external_id"]
+    list_filter = [PublicationFilter, "grain", "miscellaneous"]
+    search_fields = ["group__external_id"]
     search_help_text = "external id or name of a group or directory"
-    list_select_related: ClassVar = ["directory", "group", "service", "cluster"]
+    list_select_related = ["directory", "group", "service", "cluster"]
 
     def get_search_results(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from django.contrib import admin
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 class PackageAdmin(Reading):
     """Versions of the activity of a month; a run can be started from one."""
 
-    list_display: ClassVar = ["__str__", "methodology_version", "usage_rows", "rejected_rows", "loaded_at", "loaded_by"]
-    list_filter: ClassVar = ["provider", "month"]
-    search_fields: ClassVar = ["provider__code", "digest"]
-    actions: ClassVar = ["allocate", "allocate_again"]
+    list_display = ["__str__", "methodology_version", "usage_rows", "rejected_rows", "loaded_at", "loaded_by"]
+    list_filter = ["provider", "month"]
+    search_fields = ["provider__code", "digest"]
+    actions = ["allocate", "allocate_again"]
 
     @admin.action(description="Allocate", permissions=["view"])
     def allocate(self, request: HttpRequest, rows: QuerySet[Package]) -> None:
@@ -53,6 +53,6 @@ def _allocate_again(viewer: Viewer, package: Package) -> str:
 class PackageFindingAdmin(Reading):
     """Rejected rows and flags of loading."""
 
-    list_display: ClassVar = ["code", "severity", "file", "row", "field", "message", "package"]
-    list_filter: ClassVar = ["severity", "code"]
-    search_fields: ClassVar = ["=code", "=file", "message"]
+    list_display = ["code", "severity", "file", "row", "field", "message", "package"]
+    list_filter = ["severity", "code"]
+    search_fields = ["=code", "=file", "message"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from django.contrib import admin
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 class PublishedMonthAdmin(Reading):
     """What readers see now; a month can be locked."""
 
-    list_display: ClassVar = ["__str__", "publication", "locked_at", "locked_by"]
-    list_filter: ClassVar = ["provider", "month"]
-    search_fields: ClassVar = ["provider__code"]
-    list_select_related: ClassVar = ["provider", "publication__provider", "locked_by"]
-    actions: ClassVar = ["lock"]
+    list_display = ["__str__", "publication", "locked_at", "locked_by"]
+    list_filter = ["provider", "month"]
+    search_fields = ["provider__code"]
+    list_select_related = ["provider", "publication__provider", "locked_by"]
+    actions = ["lock"]
 
     @admin.action(description="Lock", permissions=["view"])
     def lock(self, request: HttpRequest, rows: QuerySet[PublishedMonth]) -> None:
@@ -43,33 +43,33 @@ def _lock(viewer: Viewer, pointer: PublishedMonth) -> str:
 class PublicationAdmin(Reading):
     """Everything that was ever shown."""
 
-    list_display: ClassVar = ["id", "provider", "month", "run", "cause", "reason", "tree_version", "published_at"]
-    list_filter: ClassVar = ["provider", "cause", "month"]
-    search_fields: ClassVar = ["=id", "provider__code", "reason"]
-    list_select_related: ClassVar = ["provider", "run__provider", "tree_version"]
+    list_display = ["id", "provider", "month", "run", "cause", "reason", "tree_version", "published_at"]
+    list_filter = ["provider", "cause", "month"]
+    search_fields = ["=id", "provider__code", "reason"]
+    list_select_related = ["provider", "run__provider", "tree_version"]
 
 
 @admin.register(Withdrawal)
 class WithdrawalAdmin(Reading):
     """Months taken from their readers."""
 
-    list_display: ClassVar = ["publication", "at", "withdrawn_by", "reason"]
-    search_fields: ClassVar = ["reason", "publication__provider__code"]
-    list_select_related: ClassVar = ["publication__provider", "withdrawn_by"]
+    list_display = ["publication", "at", "withdrawn_by", "reason"]
+    search_fields = ["reason", "publication__provider__code"]
+    list_select_related = ["publication__provider", "withdrawn_by"]
 
 
 @admin.register(Restatement)
 class RestatementAdmin(Reading):
     """Restatements; those that wait can be approved by a second operator, or rejected with a reason."""
 
-    list_display: ClassVar = [
+    list_display = [
         "__str__", "cause", "reason", "author", "proposed_at", "approval_because", "approver", "decided_at",
         "rejected_because",
     ]  # fmt: skip
-    list_filter: ClassVar = ["provider", "cause", ("decided_at", admin.EmptyFieldListFilter)]
-    search_fields: ClassVar = ["provider__code", "reason"]
-    list_select_related: ClassVar = ["provider", "author", "approver"]
-    actions: ClassVar = ["approve", "reject"]
+    list_filter = ["provider", "cause", ("decided_at", admin.EmptyFieldListFilter)]
+    search_fields = ["provider__code", "reason"]
+    list_select_related = ["provider", "author", "approver"]
+    actions = ["approve", "reject"]
     action_form = ReasonForm
 
     @admin.action(description="Approve and publish", permissions=["view"])

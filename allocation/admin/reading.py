@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from django.core.paginator import Paginator
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django.contrib import admin
-    from django.db.models import Model
+    from django.core import paginator
+    from django.db.models import Model, QuerySet
     from django.http import HttpRequest
 
     # Generic for the type checker only.
-    Paginator = Paginator[Any]
+    Paginator = paginator.Paginator[Any]
     ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
 else:
     from django.contrib.admin import ModelAdmin, TabularInline
+    from django.core.paginator import Paginator
 
 COUNTED_AT_MOST = 10_000
 
@@ -28,7 +30,8 @@ class BoundedPaginator(Paginator):
     @cached_property
     def count(self) -> int:
         """The number of rows, or the bound."""
-        return self.object_list[:COUNTED_AT_MOST].count()
+        rows = cast("QuerySet[Any]", self.object_list)
+        return rows[:COUNTED_AT_MOST].count()
 
 
 class Reading(ModelAdmin):
@@ -37,7 +40,7 @@ class Reading(ModelAdmin):
     show_full_result_count = False
     paginator = BoundedPaginator
     list_per_page = 50
-    list_select_related: ClassVar[Any] = True
+    list_select_related: ClassVar[bool | Sequence[str]] = True
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 Django's
         """Nobody adds rows by hand."""
@@ -59,7 +62,7 @@ class ReadingInline(TabularInline):
     can_delete = False
     show_change_link = False
 
-    def has_add_permission(self, request: HttpRequest, obj: Model | None) -> bool:  # noqa: ARG002 Django's
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 Django's
         """Nobody adds rows by hand."""
         return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.db.models import Count, Q
@@ -38,7 +38,7 @@ class ChunkInline(ReadingInline):
     """The parts of a run, one per cluster."""
 
     model = RunChunk
-    fields: ClassVar = ["ordinal", "cluster", "written_at", "ledger_rows", "worker", "ledger_digest"]
+    fields = ["ordinal", "cluster", "written_at", "ledger_rows", "worker", "ledger_digest"]
 
 
 class InputInline(ReadingInline):
@@ -51,24 +51,22 @@ class InputInline(ReadingInline):
 class AllocationRunAdmin(Reading):
     """Runs; those that are ready can be published, those under way cancelled."""
 
-    list_display: ClassVar = [
+    list_display = [
         "id", "provider", "month", "package", "state", "progress", "attempt", "ledger_rows", "requested_at",
         "finished_at", "failure_code",
     ]  # fmt: skip
-    list_filter: ClassVar = ["state", "provider", "month"]
-    search_fields: ClassVar = ["=id", "provider__code", "failure_code", "ledger_digest"]
-    list_select_related: ClassVar = ["provider", "package__provider"]
-    inlines: ClassVar = [TransitionInline, ChunkInline, InputInline]
-    actions: ClassVar = ["publish", "cancel", "withdraw"]
+    list_filter = ["state", "provider", "month"]
+    search_fields = ["=id", "provider__code", "failure_code", "ledger_digest"]
+    list_select_related = ["provider", "package__provider"]
+    inlines = [TransitionInline, ChunkInline, InputInline]
+    actions = ["publish", "cancel", "withdraw"]
     action_form = ReasonForm
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Runs with the number of their chunks."""
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(laid_out=Count("chunks"), done=Count("chunks", filter=Q(chunks__written_at__isnull=False)))
-        )
+        runs: QuerySet[Any] = super().get_queryset(request)
+        done = Count("chunks", filter=Q(chunks__written_at__isnull=False))
+        return cast("QuerySet[Any]", runs.annotate(laid_out=Count("chunks"), done=done))
 
     @admin.display(description="Clusters written")
     def progress(self, run: Any) -> str:  # noqa: ANN401 a run with the annotations above
@@ -100,59 +98,59 @@ class AllocationRunAdmin(Reading):
 class RunTransitionAdmin(Reading):
     """Changes of state."""
 
-    list_display: ClassVar = [
+    list_display = [
         "run_id", "from_state", "to_state", "at", "duration_ms", "rows", "attempt", "worker", "actor", "reason",
     ]  # fmt: skip
-    list_filter: ClassVar = ["to_state"]
-    search_fields: ClassVar = ["=run__id", "worker", "reason"]
-    list_select_related: ClassVar = ["actor"]
+    list_filter = ["to_state"]
+    search_fields = ["=run__id", "worker", "reason"]
+    list_select_related = ["actor"]
 
 
 @admin.register(RunChunk)
 class RunChunkAdmin(Reading):
     """Chunks, with their digests and sources."""
 
-    list_display: ClassVar = ["run_id", "ordinal", "cluster", "written_at", "ledger_rows", "worker", "ledger_digest"]
-    search_fields: ClassVar = ["=run__id", "cluster__code", "ledger_digest"]
-    list_select_related: ClassVar = ["cluster"]
+    list_display = ["run_id", "ordinal", "cluster", "written_at", "ledger_rows", "worker", "ledger_digest"]
+    search_fields = ["=run__id", "cluster__code", "ledger_digest"]
+    list_select_related = ["cluster"]
 
 
 @admin.register(RunInput)
 class RunInputAdmin(Reading):
     """Earlier packages pinned by runs."""
 
-    list_display: ClassVar = ["run_id", "package"]
-    search_fields: ClassVar = ["=run__id"]
-    list_select_related: ClassVar = ["package__provider"]
+    list_display = ["run_id", "package"]
+    search_fields = ["=run__id"]
+    list_select_related = ["package__provider"]
 
 
 @admin.register(RunLocation)
 class RunLocationAdmin(Reading):
     """What packages said of clusters."""
 
-    list_display: ClassVar = ["run_id", "cluster", "kind", "region", "country", "facility_wh", "it_wh", "zero_emission"]
-    list_filter: ClassVar = ["kind", "zero_emission"]
-    search_fields: ClassVar = ["=run__id", "cluster__code", "region", "country", "name"]
-    list_select_related: ClassVar = ["cluster"]
+    list_display = ["run_id", "cluster", "kind", "region", "country", "facility_wh", "it_wh", "zero_emission"]
+    list_filter = ["kind", "zero_emission"]
+    search_fields = ["=run__id", "cluster__code", "region", "country", "name"]
+    list_select_related = ["cluster"]
 
 
 @admin.register(RunProof)
 class RunProofAdmin(Reading):
     """Proofs by cluster and line."""
 
-    list_display: ClassVar = [
+    list_display = [
         "run_id", "cluster", "line", "source_ug", "external_ug", "internal_ug", "unallocated_ug",
     ]  # fmt: skip
-    list_filter: ClassVar = ["line"]
-    search_fields: ClassVar = ["=run__id", "cluster__code", "=line"]
-    list_select_related: ClassVar = ["cluster"]
+    list_filter = ["line"]
+    search_fields = ["=run__id", "cluster__code", "=line"]
+    list_select_related = ["cluster"]
 
 
 @admin.register(RunFinding)
 class RunFindingAdmin(Reading):
     """What allocating found."""
 
-    list_display: ClassVar = ["run_id", "code", "severity", "file", "row", "message"]
-    list_filter: ClassVar = ["severity", "code"]
-    search_fields: ClassVar = ["=run__id", "=code", "=file", "message"]
+    list_display = ["run_id", "code", "severity", "file", "row", "message"]
+    list_filter = ["severity", "code"]
+    search_fields = ["=run__id", "=code", "=file", "message"]
     list_select_related = False

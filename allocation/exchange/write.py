@@ -92,7 +92,7 @@ def write_ledger(ledger: Ledger, place: Place) -> int:
     lines = np.array([LINE_CODES.index(code) for code in ledger.lines], np.int16)
     ordinary = special == SpecialAccount.NONE
     account_ids = _ids("accounts_account", "external_id", place.provider_id, ledger.accounts, ledger.account[ordinary])
-    common = {
+    common: dict[str, tuple[str, npt.NDArray[np.generic]]] = {
         "id": (">i8", ids),
         "cluster_id": (">i8", np.full(rows, place.cluster_id, np.int64)),
         "service_id": (">i8", service_ids[ledger.service]),
