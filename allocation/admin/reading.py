@@ -6,8 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from django.contrib import admin
     from django.core import paginator
     from django.db.models import Model, QuerySet
@@ -40,7 +38,7 @@ class Reading(ModelAdmin):
     show_full_result_count = False
     paginator = BoundedPaginator
     list_per_page = 50
-    list_select_related: ClassVar[bool | Sequence[str]] = True
+    list_select_related: ClassVar[bool | list[str] | tuple[str, ...]] = True
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 Django's
         """Nobody adds rows by hand."""
