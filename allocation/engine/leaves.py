@@ -101,6 +101,13 @@ def _coded(codes: Sequence[str]) -> tuple[tuple[str, ...], Int32s]:
     return tuple(place), np.array(index, dtype=np.int32)
 
 
+def _coded(codes: Sequence[str]) -> tuple[tuple[str, ...], Int32s]:
+    """Return the distinct codes and the index of each."""
+    place: dict[str, int] = {}
+    index = [place.setdefault(code, len(place)) for code in codes]
+    return tuple(place), np.array(index, dtype=np.int32)
+
+
 def compact(values: Sequence[int]) -> Integers:
     """Return integers as int64, or as Python integers where one does not fit."""
     if all(-INT64_MAX <= value <= INT64_MAX for value in values):
