@@ -132,7 +132,7 @@ def test_switching_multi_account_management_off_hides_all_but_direct_roles(world
             for point in found[node].points:
                 want = sum(x.ug for x in leaves if x.month == point.month and x.line in METHOD_LINES["market_based"])
                 assert (point.figure.ug(Method.MARKET_BASED) or 0) == want, (who, kind, code, point.month)
-    told = [one for one in series(world, "northerner", "resource_directory", "north").omissions]
+    told = series(world, "northerner", "resource_directory", "north").omissions
     assert [(one.reason, one.accounts) for one in told] == [(Reason.MULTI_ACCOUNT_DISABLED, 5)]
 
 
