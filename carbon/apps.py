@@ -1,4 +1,4 @@
-"""`carbon` is an installed app only so that Django finds its management commands."""
+"""`carbon` is an installed app for its management commands, and to load Celery with Django."""
 
 from django.apps import AppConfig
 
@@ -8,3 +8,7 @@ class CarbonConfig(AppConfig):
 
     name = "carbon"
     verbose_name = "Canopy"
+
+    def ready(self) -> None:
+        """Make our Celery application the current one, so that tasks are sent to our broker."""
+        import carbon.celery  # noqa: F401, PLC0415 imported for its effect, after the apps are there

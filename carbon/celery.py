@@ -29,7 +29,8 @@ def _named_queues(prefix: str, *, quorum: bool) -> dict[str, Queue]:
     }
 
 
-def _configure(celery_app: Celery) -> None:
+def configure(celery_app: Celery) -> None:
+    """Name the queues as the settings say; tests do it again with a prefix of their own."""
     from django.conf import settings  # noqa: PLC0415 the environment variable above comes first
 
     prefix = settings.CELERY_QUEUE_PREFIX
@@ -46,5 +47,5 @@ def _configure(celery_app: Celery) -> None:
     )
 
 
-_configure(app)
+configure(app)
 app.autodiscover_tasks()

@@ -59,7 +59,7 @@ def _passes(name: str, check: Callable[[], bool]) -> bool:
 def _database() -> bool:
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute("SELECT 1")
-        return cursor.fetchone() == (1,)
+        return bool(cursor.fetchone() == (1,))
 
 
 def _migrations() -> bool:
@@ -70,4 +70,4 @@ def _migrations() -> bool:
 def _broker() -> bool:
     with app.connection_for_write(connect_timeout=BROKER_TIMEOUT_SECONDS) as connection:
         connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT_SECONDS)
-        return connection.connected
+        return bool(connection.connected)

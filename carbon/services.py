@@ -24,8 +24,8 @@ from carbon.embedded.folders import held_by, holding, tail
 from carbon.environment import CLONE_DIR
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from types import FrameType, TracebackType
 
 MARK = "CANOPY_SERVICES"
@@ -100,7 +100,7 @@ class Services:
         services: what to run.
         environment: variables beside our own ones.
         show: gets every new line of every log, with its service's name in front; None for silence.
-        mark: what tells these processes from those of other commands of the same user.
+        mark: what tells these processes from those of other commands; the state folder by default.
     """
 
     def __init__(
@@ -254,17 +254,20 @@ def sole_command(state: Path) -> Iterator[None]:
     with holding(state / "services.lock") as other_pid:
         if other_pid is not None:
             raise ServiceError(f"this clone is being served by process {other_pid}: make stop")
-        end_leftovers(state)
+        end_leftovers(str(state))
         yield
 
 
-def end_leftovers(state: Path) -> int:
+def end_leftovers(mark: str) -> int:
     """End the services of a command that was killed.
+
+    Args:
+        mark: that of its `Services`.
 
     Returns:
         How many processes there were.
     """
-    left = processes.marked(MARK, str(state))
+    left = processes.marked(MARK, mark)
     processes.end(left, signal.SIGTERM, patience_seconds=STOP_PATIENCE_SECONDS)
     return len(left)
 
@@ -278,7 +281,7 @@ def stop_command(state: Path) -> bool:
     pid = held_by(state / "services.lock")
     if pid is not None:
         processes.end([pid], signal.SIGTERM, patience_seconds=2 * STOP_PATIENCE_SECONDS)
-    return bool(end_leftovers(state)) or pid is not None
+    return bool(end_leftovers(str(state))) or pid is not None
 
 
 @contextlib.contextmanager

@@ -5,9 +5,11 @@ Importing this module starts nothing and connects to nothing.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 from carbon.embedded.broker import BrokerServer
 from carbon.embedded.transport import embedded_url
@@ -27,7 +29,7 @@ SECRET_KEY = (
     if EMBEDDED
     else ENV.str("CANOPY_SECRET_KEY")
 )
-SECRET_KEY_FALLBACKS = ENV.list("CANOPY_SECRET_KEY_FALLBACKS", [])
+SECRET_KEY_FALLBACKS: list[str] = ENV.list("CANOPY_SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS = (
     ENV.list("CANOPY_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
     if EMBEDDED
@@ -94,7 +96,9 @@ if EMBEDDED:
         "OPTIONS": {"state_dir": str(STATE_DIR)},
     }
 else:
-    DATABASE = dict(dj_database_url.parse(DATABASE_URL, ssl_require=False))
+    DATABASE = dict(dj_database_url.parse(DATABASE_URL))
+    if not DATABASE["ENGINE"].endswith(".postgresql"):
+        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL, version 18 or newer")
     # 0 closes the connection after each request: under ASGI each request has its own thread, and
     # kept connections would pile up. Behind a pooler that costs nothing.
     DATABASE["CONN_MAX_AGE"] = ENV.int("CANOPY_CONNECTION_MAX_AGE_SECONDS", 0)
@@ -154,7 +158,7 @@ SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SAMESITE = "Lax"
-CSRF_TRUSTED_ORIGINS = ENV.list("CANOPY_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = ENV.list("CANOPY_TRUSTED_ORIGINS", [])
 X_FRAME_OPTIONS = "DENY"
 SECURE_SSL_REDIRECT = HTTPS
 # Load balancers ask the health pages over plain HTTP.
@@ -164,7 +168,7 @@ SECURE_HSTS_SECONDS = ENV.int("CANOPY_HSTS_SECONDS", 3600 if HTTPS else 0)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.bool("CANOPY_BEHIND_PROXY", False) else None
 
 # Front-end apps on other origins use bearer tokens; they get no cookies.
-CORS_ALLOWED_ORIGINS = ENV.list("CANOPY_CORS_ORIGINS", [])
+CORS_ALLOWED_ORIGINS: list[str] = ENV.list("CANOPY_CORS_ORIGINS", [])
 CORS_URLS_REGEX = r"^/(graphql|o)/"
 CORS_ALLOW_CREDENTIALS = False
 
@@ -223,6 +227,8 @@ CELERY_TASK_ACKS_LATE = True
 # the retry cannot be sent.
 CELERY_TASK_RETRY_ON_WORKER_LOST = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# The new attempt comes soon: the lease of the run decides when it may begin, not Celery's 180 s.
+CELERY_TASK_ANNOTATIONS = {"*": {"default_retry_delay": 2}}
 # A lost broker does not stop the work: the message comes back and finds the run claimed.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 # A worker holds one message per process, so that a waiting one goes to whoever is free.
@@ -292,9 +298,9 @@ LOGGING = {
     },
     # Standard error: standard output belongs to findings and exports.
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": ENV.log_level("CANOPY_LOG_LEVEL", "WARNING")},
+    "root": {"handlers": ["stderr"], "level": ENV.log_level("CANOPY_LOG_LEVEL", logging.WARNING)},
     "loggers": {
-        name: {"level": ENV.log_level("CANOPY_LOG_LEVEL", "INFO")}
+        name: {"level": ENV.log_level("CANOPY_LOG_LEVEL", logging.INFO)}
         for name in ("accounts", "allocation", "graphql_api", "carbon", "celery")
     },
 }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from django.http.response import HttpResponseBase
 
 
-class StaticFilesMiddleware(WhiteNoiseMiddleware):
+class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc] # it has no types
     """WhiteNoise, also between async layers.
 
     The original is sync only: around an async view it costs two changes of thread per request,

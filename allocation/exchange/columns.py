@@ -32,7 +32,7 @@ def read_columns(query: sql.Composed, columns: Mapping[str, str]) -> npt.NDArray
         ValueError: a value is NULL or of another width.
     """
     record = _record(columns)
-    with connection.cursor() as cursor, cursor.copy(_copy_out(query)) as copy:
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(_copy_out(query)) as copy:
         data = bytearray()
         for block in copy:
             data += block
@@ -59,7 +59,7 @@ def write_columns(table: sql.Identifier, columns: Mapping[str, tuple[str, npt.ND
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
         table, sql.SQL(", ").join(sql.Identifier(name) for name in columns)
     )
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
         for block in _blocks(columns):
             copy.write(block)
 

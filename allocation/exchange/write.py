@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -35,6 +36,17 @@ _CHUNK_BITS: Final = 12
 _ROW_BITS: Final = 31
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a cluster's ledger goes: its run and place in it, cluster, provider, and the partition's table."""
+
+    run_id: int
+    ordinal: int
+    cluster_id: int
+    provider_id: int
+    table: str
+
+
 class UnknownCodeError(Exception):
     """The engine returned a code that the catalogue does not know."""
 
@@ -54,16 +66,8 @@ def first_ledger_id(run_id: int, ordinal: int) -> int:
     return ((run_id << _CHUNK_BITS) + ordinal) << _ROW_BITS
 
 
-def write_ledger(ledger: Ledger, *, run_id: int, ordinal: int, cluster_id: int, provider_id: int, table: str) -> int:
-    """COPY a cluster's ledger into a run's partition.
-
-    Args:
-        ledger: rows in the order of the export.
-        run_id: the run, for the ids.
-        ordinal: the chunk's place in the run, for the ids.
-        cluster_id: the cluster.
-        provider_id: whose codes the ledger names.
-        table: the partition's table.
+def write_ledger(ledger: Ledger, place: Place) -> int:
+    """COPY a cluster's ledger, in the order of the export, into a run's partition.
 
     Returns:
         The number of rows written.
@@ -75,19 +79,17 @@ def write_ledger(ledger: Ledger, *, run_id: int, ordinal: int, cluster_id: int, 
     rows = len(ledger.ug)
     if rows >= 1 << _ROW_BITS:
         raise LedgerIdError(f"{rows} rows in one chunk")
-    ids = first_ledger_id(run_id, ordinal) + np.arange(rows, dtype=np.int64)
-    _add_engine_services(ledger, provider_id=provider_id)
-    service_ids = _ids("allocation_service", "code", provider_id, ledger.services, ledger.service)
+    ids = first_ledger_id(place.run_id, place.ordinal) + np.arange(rows, dtype=np.int64)
+    _add_engine_services(ledger, provider_id=place.provider_id)
+    service_ids = _ids("allocation_service", "code", place.provider_id, ledger.services, ledger.service)
     special_of_code = np.array([SPECIAL_ACCOUNTS.get(code, SpecialAccount.NONE) for code in ledger.accounts], np.int16)
     special = special_of_code[ledger.account] if rows else np.empty(0, np.int16)
     lines = np.array([LINE_CODES.index(code) for code in ledger.lines], np.int16)
     ordinary = special == SpecialAccount.NONE
-    account_ids = _ids(
-        "accounts_account", "external_id", provider_id, ledger.accounts, ledger.account[ordinary]
-    )
+    account_ids = _ids("accounts_account", "external_id", place.provider_id, ledger.accounts, ledger.account[ordinary])
     common = {
         "id": (">i8", ids),
-        "cluster_id": (">i8", np.full(rows, cluster_id, np.int64)),
+        "cluster_id": (">i8", np.full(rows, place.cluster_id, np.int64)),
         "service_id": (">i8", service_ids[ledger.service]),
         "special": (">i2", special),
         "line": (">i2", lines[ledger.line]),
@@ -96,7 +98,7 @@ def write_ledger(ledger: Ledger, *, run_id: int, ordinal: int, cluster_id: int, 
         "estimated_ug": (">i8", ledger.estimated_ug),
         "estimated_ppm": (">i4", ledger.estimated_ppm),
     }
-    target = sql.Identifier(table)
+    target = sql.Identifier(place.table)
     owned = {name: (kind, values[ordinary]) for name, (kind, values) in common.items() if name != "special"}
     owned["account_id"] = (">i8", account_ids[ledger.account[ordinary]])
     owned["resource_group_id"] = (">i8", _group_ids(ledger, account_ids, ordinary))

@@ -92,9 +92,12 @@ CREATE TRIGGER refuse BEFORE UPDATE ON allocation_runtransition
 -- Ids are computed (allocation.exchange.write), so that they do not depend on who wrote first.
 ALTER TABLE allocation_ledgerrow ALTER COLUMN id DROP DEFAULT;
 DROP SEQUENCE allocation_ledgerrow_id_seq;
+-- Nearly every row is an ordinary one; COPY leaves the column out.
+ALTER TABLE allocation_ledgerrow ALTER COLUMN special SET DEFAULT 0;
 """
 
 BACKWARDS = """
+ALTER TABLE allocation_ledgerrow ALTER COLUMN special DROP DEFAULT;
 CREATE SEQUENCE allocation_ledgerrow_id_seq CACHE 100;
 ALTER TABLE allocation_ledgerrow ALTER COLUMN id SET DEFAULT nextval('allocation_ledgerrow_id_seq');
 DROP FUNCTION allocation_refuse() CASCADE;

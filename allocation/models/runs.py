@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -13,6 +12,9 @@ from accounts.models import Provider
 from allocation.models.catalog import Cluster
 from allocation.models.methodology import MethodologyVersion
 from allocation.models.package import FindingFields, Package
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class RunState(models.TextChoices):

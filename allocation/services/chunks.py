@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models.functions import Now
 
-from allocation.exchange.write import write_ledger
+from allocation.exchange.write import Place, write_ledger
 from allocation.models import AllocationRun, RunChunk, RunFinding, RunState
 from allocation.services import partitions
 from allocation.services.digests import chunk_digest
@@ -22,7 +22,7 @@ from allocation.services.transitions import LeaseLostError, RunCancelledError
 
 if TYPE_CHECKING:
     from allocation.engine.frames import Finding, Ledger
-    from allocation.services.calculation import Calculation
+    from allocation.services.calculation import Computation
     from allocation.services.transitions import Claim
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def lay_out(claim: Claim, cluster_ids: list[int], *, code_version: str) -> None:
         claim.run().update(code_version=code_version)
 
 
-def write_next_chunk(claim: Claim, calculation: Calculation) -> bool:
+def write_next_chunk(claim: Claim, computation: Computation) -> bool:
     """Compute and write one chunk that nobody else is working on.
 
     Returns:
@@ -79,20 +79,14 @@ def write_next_chunk(claim: Claim, calculation: Calculation) -> bool:
         if chunk is None:
             return False
         _check(claim)
-        ledger = calculation.settle(chunk.cluster.code)
+        ledger = computation.settle(chunk.cluster.code)
         _write(claim, chunk, ledger, provider_id=chunk.cluster.provider_id)
     return True
 
 
 def _write(claim: Claim, chunk: RunChunk, ledger: Ledger, *, provider_id: int) -> None:
-    rows = write_ledger(
-        ledger,
-        run_id=claim.run_id,
-        ordinal=chunk.ordinal,
-        cluster_id=chunk.cluster_id,
-        provider_id=provider_id,
-        table=partitions.ledger_of(claim.run_id).table,
-    )
+    table = partitions.ledger_of(claim.run_id).table
+    rows = write_ledger(ledger, Place(claim.run_id, chunk.ordinal, chunk.cluster_id, provider_id, table))
     record_findings(claim.run_id, ledger.findings)
     # Last, so that a claim that was lost meanwhile takes everything back.
     _check(claim)

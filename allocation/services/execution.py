@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from django.db import InterfaceError, OperationalError, transaction
 
 from allocation.engine.frames import PackageRejectedError
-from allocation.models import AllocationRun, Cluster, RunFinding, RunState
+from allocation.models import AllocationRun, Cluster, RunFinding, RunLocation, RunState
 from allocation.services import chunks, partitions
-from allocation.services.calculation import Calculation
+from allocation.services.calculation import compute
 from allocation.services.digests import code_version
 from allocation.services.leases import Heartbeat, claim_run, end_run, give_back
 from allocation.services.proof import ProofError, finish_run
@@ -19,16 +19,23 @@ from allocation.services.transitions import Claim, LeaseLostError, RunCancelledE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from allocation.services.calculation import Computation
+
+    Prepare = Callable[[AllocationRun], Computation]
+
 logger = logging.getLogger(__name__)
 
 
-def execute_run(*, run_id: int, worker: str, summon: Callable[[int], None] | None = None) -> None:
+def execute_run(
+    *, run_id: int, worker: str, summon: Callable[[int], None] | None = None, prepare: Prepare = compute
+) -> None:
     """Take a run up, if it is free, and bring it as far as it goes.
 
     Args:
         run_id: the run.
         worker: name of this worker, for the history.
         summon: called with the number of helpers wanted, once there are chunks to share.
+        prepare: makes the run's computation.
 
     Raises:
         OperationalError: the database went away; the lease runs out and the run is taken up again.
@@ -36,10 +43,10 @@ def execute_run(*, run_id: int, worker: str, summon: Callable[[int], None] | Non
     claim = claim_run(run_id=run_id, worker=worker)
     if claim is None:
         return
-    _guarded(claim, lambda: _from_the_start(claim, summon))
+    _guarded(claim, lambda: _from_the_start(claim, prepare, summon))
 
 
-def help_run(*, run_id: int, worker: str) -> None:
+def help_run(*, run_id: int, worker: str, prepare: Prepare = compute) -> None:
     """Write chunks of a run that another worker leads; returns at once if there are none.
 
     Raises:
@@ -49,7 +56,7 @@ def help_run(*, run_id: int, worker: str) -> None:
     if run is None or chunks.all_written(run_id):
         return
     claim = Claim(run_id, run.token, run.attempt, worker)
-    _guarded(claim, lambda: _write_and_prove(claim, Calculation(run)))
+    _guarded(claim, lambda: _write_and_prove(claim, prepare(run)))
 
 
 def _guarded(claim: Claim, work: Callable[[], None]) -> None:
@@ -73,21 +80,21 @@ def _guarded(claim: Claim, work: Callable[[], None]) -> None:
         give_back(claim, f"{type(error).__name__}: {error}"[:1000])
 
 
-def _from_the_start(claim: Claim, summon: Callable[[int], None] | None) -> None:
+def _from_the_start(claim: Claim, prepare: Prepare, summon: Callable[[int], None] | None) -> None:
     run = claim.run().select_related("package", "methodology_version", "provider").get()
-    calculation = Calculation(run)
+    computation = prepare(run)
     move(claim, RunState.READING, RunState.ALLOCATING)
-    cluster_ids = _cluster_ids(run, calculation.clusters)
+    cluster_ids = _cluster_ids(run, computation.clusters)
     chunks.lay_out(claim, cluster_ids, code_version=code_version())
-    _record_preparation(claim, calculation)
+    _record_preparation(claim, computation)
     move(claim, RunState.ALLOCATING, RunState.WRITING)
     if summon is not None and len(cluster_ids) > 1:
         summon(len(cluster_ids) - 1)
-    _write_and_prove(claim, calculation)
+    _write_and_prove(claim, computation)
 
 
-def _write_and_prove(claim: Claim, calculation: Calculation) -> None:
-    while chunks.write_next_chunk(claim, calculation):
+def _write_and_prove(claim: Claim, computation: Computation) -> None:
+    while chunks.write_next_chunk(claim, computation):
         chunks.keep_alive(claim)
     # Chunks that others still hold are followed by others: whoever commits the last one sees all of them.
     if chunks.all_written(claim.run_id):
@@ -99,16 +106,17 @@ def _cluster_ids(run: AllocationRun, codes: tuple[str, ...]) -> list[int]:
     return [ids[code] for code in sorted(codes)]
 
 
-def _record_preparation(claim: Claim, calculation: Calculation) -> None:
+def _record_preparation(claim: Claim, computation: Computation) -> None:
     """Store what preparing found, once however often the run is taken up."""
     with transaction.atomic():
         if not claim.run().select_for_update().exists():
             raise LeaseLostError(f"run {claim.run_id}")
-        calculation.record_locations()
+        RunLocation.objects.filter(run_id=claim.run_id).delete()
+        RunLocation.objects.bulk_create(computation.locations())
         known = set(RunFinding.objects.filter(run_id=claim.run_id).values_list("code", "file", "row", "message"))
         chunks.record_findings(
             claim.run_id,
-            tuple(f for f in calculation.findings if (f.code, f.file or "", f.row, f.message) not in known),
+            tuple(f for f in computation.findings if (f.code, f.file or "", f.row, f.message) not in known),
         )
 
 

@@ -57,7 +57,10 @@ def claim_run(*, run_id: int, worker: str) -> Claim | None:
             end_run(run, RunState.WITHDRAWN, reason="cancelled", worker=worker)
             return None
         if run.attempt >= settings.ALLOCATION_MAX_ATTEMPTS:
-            reason = f"given up after {run.attempt} attempts; the last was {run.state} on {run.worker}"
+            said = run.transitions.exclude(reason="").order_by("-pk").values_list("reason", flat=True).first()
+            silent = f"no sign of life from {run.worker} while {run.state}"
+            last = said if said and run.state == RunState.QUEUED else silent
+            reason = f"given up after {run.attempt} attempts; the last: {last}"
             end_run(run, RunState.FAILED, code="TOO_MANY_ATTEMPTS", reason=reason, worker=worker)
             return None
         AllocationRun.objects.filter(pk=run_id).update(
@@ -89,8 +92,9 @@ def give_back(claim: Claim, reason: str) -> None:
         record(run, RunState.QUEUED, worker=claim.worker, reason=reason)
 
 
-def end_run(run: AllocationRun, state: RunState, *, reason: str, worker: str = "", code: str = "",
-            actor_id: int | None = None) -> None:
+def end_run(  # noqa: PLR0913 the columns of a transition
+    run: AllocationRun, state: RunState, *, reason: str, worker: str = "", code: str = "", actor_id: int | None = None
+) -> None:
     """Fail or withdraw a run that is locked by the caller's transaction."""
     AllocationRun.objects.filter(pk=run.pk).update(
         state=state,

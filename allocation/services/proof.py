@@ -14,10 +14,10 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
 
-from allocation.exchange.read import internal_account_ids
 from allocation.exchange.write import LINE_CODES
 from allocation.models import AllocationRun, LedgerRow, RunChunk, RunProof, RunState, SpecialAccount
 from allocation.services import partitions
+from allocation.services.calculation import internal_account_ids
 from allocation.services.digests import ledger_digest
 from allocation.services.rollups import fill_account_totals
 from allocation.services.transitions import LeaseLostError, move
@@ -63,9 +63,7 @@ def finish_run(claim: Claim) -> None:
         fill_account_totals(run.pk)
         partitions.attach(ledger)
         digests = dict(RunChunk.objects.filter(run=run).values_list("cluster__code", "ledger_digest"))
-        claim.run().update(
-            ledger_rows=rows, ledger_digest=ledger_digest(digests), lease_until=None, finished_at=Now()
-        )
+        claim.run().update(ledger_rows=rows, ledger_digest=ledger_digest(digests), lease_until=None, finished_at=Now())
         move(claim, RunState.PROVING, RunState.READY, rows=rows)
 
 

@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Exists, OuterRef, Q
 
+from accounts.months import shift
 from allocation.models import AllocationRun, Package, Publication, RunFinding, RunState, Severity
 from allocation.services.proof import ProofError
-from allocation.services.publication import AlreadyPublishedError, NotPublishableError, publish_run
+from allocation.services.publication import AlreadyPublished, NotPublishable, publish_run
+from allocation.services.system import system
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -26,9 +28,7 @@ def is_due(provider: Provider, month: dt.date, now: dt.datetime) -> bool:
     With a lag of 2 and day 15, June is due from 15 August on (whole months lie between its end and that month: July).
     """
     today = now.astimezone(ZoneInfo(provider.time_zone)).date()
-    index = month.year * 12 + month.month - 1 + provider.release_lag_months
-    due = month.replace(year=index // 12, month=index % 12 + 1, day=provider.release_day)
-    return today >= due
+    return today >= shift(month, provider.release_lag_months).replace(day=provider.release_day)
 
 
 def publish_due_months(*, now: dt.datetime) -> list[Publication]:
@@ -54,8 +54,8 @@ def publish_due_months(*, now: dt.datetime) -> list[Publication]:
         if not (run.publish_when_ready or is_due(run.provider, run.month, now)):
             continue
         try:
-            publications.append(publish_run(run_id=run.pk, actor=run.requested_by, now=now))
-        except (AlreadyPublishedError, NotPublishableError):
+            publications.append(publish_run(viewer=system(now), run_id=run.pk))
+        except (AlreadyPublished, NotPublishable):
             continue  # another scheduler, or an operator, was first
         except ProofError as error:
             logger.error("run %d is not published: %s", run.pk, error)  # noqa: TRY400 the message says it all

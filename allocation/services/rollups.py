@@ -32,9 +32,7 @@ AMOUNT_COLUMNS: Final = tuple(
 """Columns of `LineAmounts`: amounts by line, then their estimated parts."""
 
 _COLUMNS: Final = sql.SQL(", ").join(sql.Identifier(name) for name in AMOUNT_COLUMNS)
-_SUMS: Final = sql.SQL(", ").join(
-    sql.SQL("sum({0}) AS {0}").format(sql.Identifier(name)) for name in AMOUNT_COLUMNS
-)
+_SUMS: Final = sql.SQL(", ").join(sql.SQL("sum({0}) AS {0}").format(sql.Identifier(name)) for name in AMOUNT_COLUMNS)
 _LINE_SUMS: Final = sql.SQL(", ").join(
     sql.SQL("sum({}) FILTER (WHERE line = {}) AS {}").format(
         sql.Identifier(source), sql.Literal(number), sql.Identifier(column(line))

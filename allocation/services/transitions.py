@@ -52,7 +52,7 @@ def move(claim: Claim, before: RunState, after: RunState, *, rows: int | None = 
         record(run, after, worker=claim.worker, rows=rows, reason=reason)
 
 
-def record(
+def record(  # noqa: PLR0913 the columns of a transition
     run: AllocationRun,
     after: RunState,
     *,

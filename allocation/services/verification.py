@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allocation.models import AllocationRun, Publication, RunChunk
-from allocation.services.calculation import Calculation
+from allocation.services.calculation import compute
 from allocation.services.digests import chunk_digest, code_version, input_digest
 from allocation.services.proof import ProofError, check_proof
 from allocation.services.stored import stored_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from allocation.services.calculation import Computation
+
+    Prepare = Callable[[AllocationRun], Computation]
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +58,7 @@ def verify_published_months() -> list[Verdict]:
     return verdicts
 
 
-def reproduce_run(run: AllocationRun) -> Iterator[Verdict]:
+def reproduce_run(run: AllocationRun, *, prepare: Prepare = compute) -> Iterator[Verdict]:
     """Compute a run again from its stored inputs and compare inputs, code, configuration and ledger."""
     inputs = input_digest(
         package_digest=run.package.digest,
@@ -63,11 +67,11 @@ def reproduce_run(run: AllocationRun) -> Iterator[Verdict]:
     )
     yield _compared("INPUTS", run, run.input_digest, inputs)
     yield _compared("CODE", run, run.code_version, code_version())
-    calculation = Calculation(run)
+    computation = prepare(run)
     chunks = {chunk.cluster.code: chunk for chunk in RunChunk.objects.filter(run=run).select_related("cluster")}
-    yield _compared("CLUSTERS", run, ",".join(sorted(chunks)), ",".join(sorted(calculation.clusters)))
-    for code in sorted(chunks.keys() & set(calculation.clusters)):
-        computed = chunk_digest(calculation.settle(code))
+    yield _compared("CLUSTERS", run, ",".join(sorted(chunks)), ",".join(sorted(computation.clusters)))
+    for code in sorted(chunks.keys() & set(computation.clusters)):
+        computed = chunk_digest(computation.settle(code))
         yield _compared("COMPUTED", run, chunks[code].ledger_digest, computed, code)
         yield _compared("STORED", run, chunks[code].ledger_digest, chunk_digest(stored_ledger(run, chunks[code])), code)
 

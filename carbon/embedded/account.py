@@ -10,7 +10,7 @@ import os
 import pwd
 import subprocess
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from carbon.embedded.errors import EmbeddedServerError
 
@@ -57,7 +57,7 @@ class Account:
         Raises:
             EmbeddedServerError: the command cannot be run under this account or takes too long.
         """
-        identity = {} if self.is_self else {"user": self.uid, "group": self.gid, "extra_groups": []}
+        identity: dict[str, Any] = {} if self.is_self else {"user": self.uid, "group": self.gid, "extra_groups": []}
         try:
             return subprocess.run(  # noqa: S603 our own server binaries, no shell
                 [os.fspath(argument) for argument in arguments],
@@ -76,6 +76,13 @@ class Account:
             raise EmbeddedServerError(f"{arguments[0]} took more than {timeout_seconds} s") from error
         except OSError as error:
             raise EmbeddedServerError(f"cannot run {arguments[0]} as {self.name}: {error.strerror}") from error
+
+    def can(self, arguments: Sequence[str | Path]) -> bool:
+        """Whether a short command can be run under the account, and succeeds."""
+        try:
+            return self.run(arguments, timeout_seconds=20) == 0
+        except EmbeddedServerError:
+            return False  # a folder on the way is closed to it, or a file system runs no programs
 
 
 def own_account() -> Account:

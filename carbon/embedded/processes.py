@@ -15,18 +15,24 @@ from pathlib import Path
 PROC = Path("/proc")
 
 
-def alive(pid: int) -> bool:
-    """Whether a process with this number runs (a dead child that nobody waited for does not)."""
+def number_taken(pid: int) -> bool:
+    """Whether a process number is in use, be it by a dead child that nobody has waited for."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    with contextlib.suppress(OSError, IndexError):
+        pass
+    return True
+
+
+def alive(pid: int) -> bool:
+    """Whether a process with this number runs."""
+    try:
         # The state follows the name, which is in brackets and may itself hold brackets.
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return True
+    except OSError:
+        return not PROC.is_dir() and number_taken(pid)
 
 
 def command_line(pid: int) -> str:

@@ -26,9 +26,11 @@ class Transport(RedisTransport):
 
     def establish_connection(self) -> Any:  # noqa: ANN401 as in kombu
         """See that the server runs, then connect."""
-        server = self.client.transport_options["embedded_state_dir"]
+        options = self.client.transport_options if self.client else None
+        if not options:
+            raise OperationalError("the transport option embedded_state_dir is missing")
         try:
-            BrokerServer(Path(server)).ensure()
+            BrokerServer(Path(options["embedded_state_dir"])).ensure()
         except EmbeddedServerError as error:
             raise OperationalError(str(error)) from error
         return super().establish_connection()

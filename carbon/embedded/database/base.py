@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.client import DatabaseClient as PostgresClient
@@ -16,6 +16,9 @@ from psycopg import OperationalError as DriverError
 
 from carbon.embedded.errors import EmbeddedServerError
 from carbon.embedded.postgres import PORT, ROLE_NAME, PostgresServer, wheel_binaries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @cache
@@ -29,7 +32,7 @@ class DatabaseClient(PostgresClient):
 
     @classmethod
     def settings_to_cmd_args_env(
-        cls, settings_dict: dict[str, Any], parameters: list[str]
+        cls, settings_dict: dict[str, Any], parameters: Iterable[str]
     ) -> tuple[list[str], dict[str, str] | None]:
         """Django's command line, with the started server's socket and the wheel's psql."""
         sockets = server(settings_dict["OPTIONS"]["state_dir"]).ensure()

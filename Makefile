@@ -1,0 +1,61 @@
+# Canopy's front door. `make` lists what there is.
+#
+# Needs a POSIX shell and Python 3.11 or newer; everything else comes from hashed wheels into .venv.
+# PYTHON=/path/to/python chooses the interpreter.
+
+.POSIX:
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV := .venv
+PY := $(VENV)/bin/python
+REQUIREMENTS := requirements/dev.txt
+# The stamp holds the digest of what was installed: a second run compares it and needs no network.
+STAMP := $(VENV)/.installed
+MANAGE := $(PY) manage.py
+
+.PHONY: help setup demo serve stop test check bench lock clean distclean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | while IFS=: read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: ## Install everything into .venv and prepare the database
+	@./.ci/setup "$(VENV)" "$(REQUIREMENTS)" "$(STAMP)"
+	@$(MANAGE) migrate --verbosity 0
+
+demo: setup ## Load the demo, allocate and publish 13 months, serve (ARGS=--once: only show the table)
+	@exec $(MANAGE) demo $(ARGS)
+
+serve: setup ## Run worker and API server until Ctrl-C (ARGS="--port 8001")
+	@exec $(MANAGE) serve $(ARGS)
+
+stop: ## Stop the services and the embedded servers; data stay
+	@if [ -x $(PY) ]; then $(MANAGE) servers stop; else echo "nothing is installed"; fi
+
+test: setup ## Run the tests (ARGS="-n 2 tests/carbon")
+	@exec $(PY) -m pytest $(ARGS)
+
+check: setup ## Lint, types, layers, missing migrations, schema snapshot
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy .
+	$(VENV)/bin/lint-imports
+	$(MANAGE) makemigrations --check --dry-run
+	$(MANAGE) export_schema --check
+
+bench: setup ## Print the benchmark figures (ARGS as the command takes them)
+	@exec $(PY) -m tests.benchmarks $(ARGS)
+
+lock: setup ## Compile requirements/*.in with hashes (needs the network)
+	@for name in runtime dev; do echo "compiling requirements/$$name.txt"; \
+		$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+			requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+clean: ## Stop everything and delete data, logs and caches
+	@if [ -x $(PY) ]; then $(MANAGE) servers remove; fi
+	rm -rf .canopy .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## The same, and delete .venv
+	rm -rf $(VENV)
