@@ -53,12 +53,12 @@ def _by_token(request: HttpRequest) -> Credentials | None:
 
 class _Forgery(CsrfViewMiddleware):
     def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:  # noqa: ARG002 Django's signature
-        return reason
+        return HttpResponse(reason, status=403)
 
 
 def is_forged(request: HttpRequest) -> bool:
     """Tell whether a request with a session cookie lacks Django's CSRF token."""
-    check = _Forgery(lambda _request: None)  # type: ignore[arg-type,return-value]
+    check = _Forgery(lambda _request: None)  # type: ignore[arg-type]
     check.process_request(request)
     return check.process_view(request, _unprotected, (), {}) is not None
 

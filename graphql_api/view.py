@@ -146,7 +146,6 @@ def _open(request: HttpRequest, now: datetime, correlation_id: str) -> Context:
 
 
 def _pin(request: HttpRequest, found: credentials.Credentials, now: datetime, correlation_id: str) -> Context:
-    request.user = found.user  # type: ignore[assignment] # a bearer token's user is not the session's
     viewer = policies.viewer_of(user=found.user, now=now)
     return Context(
         request=request,

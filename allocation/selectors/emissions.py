@@ -170,7 +170,8 @@ def by_service(
         cursor.execute(begun.text + text, begun.params | _after(cut))
         rows = cursor.fetchall()
     return [
-        ServiceShare(*row[:5], int(row[5]), Figure(Amounts.of(row[6:]), _of_a_row(presence_of_total)))  # type: ignore[call-arg] # five columns for row in rows
+        ServiceShare(*labels, int(total), Figure(Amounts.of(values), _of_a_row(presence_of_total)))
+        for *labels, total, values in ((*row[:6], row[6:]) for row in rows)
     ]
 
 

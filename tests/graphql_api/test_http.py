@@ -46,13 +46,13 @@ def test_a_session_may_ask(world: World) -> None:
     assert json.loads(response.content) == {"data": {"viewer": {"username": "owner"}}}
 
 
-def test_nobody_learns_nothing(world: World) -> None:
+@pytest.mark.usefixtures("world")
+def test_nobody_learns_nothing() -> None:
     bodies = [NAME, '{"query": "{ __schema { types { name } } }"}', '{"query": "{ nothing }"}', "[]", "{", "null"]
     answers = {(r.status_code, code_of(r)) for r in (post(Client(), body) for body in bodies)}
     assert answers == {(401, "UNAUTHENTICATED")}
     assert post(Client(), NAME)["WWW-Authenticate"].startswith("Bearer")
     assert Client().get("/graphql/", {"query": "{ viewer { username } }"}).status_code == 405
-    assert world
 
 
 def test_a_session_needs_the_csrf_token(world: World) -> None:
@@ -200,10 +200,10 @@ def test_large_and_endless_bodies_are_refused(world: World) -> None:
     client = signed_in(world, "owner")
     response = post(client, b'{"query": "' + b"#" * MAX_BODY_BYTES + b'"}')
     assert (response.status_code, code_of(response)) == (413, "BODY_TOO_LARGE")
-    response = client.post(
+    endless = client.post(
         "/graphql/", data=NAME, content_type="application/json", headers={"transfer-encoding": "chunked"}
     )
-    assert (response.status_code, code_of(response)) == (411, "LENGTH_REQUIRED")
+    assert (endless.status_code, code_of(endless)) == (411, "LENGTH_REQUIRED")
 
 
 def test_several_operations_need_a_name(world: World) -> None:
