@@ -23,9 +23,10 @@ def roles(*, viewer: Viewer) -> list[Root]:
 
 
 def topmost(*, viewer: Viewer) -> list[Root]:
-    """The viewer's roles whose node stands below no other node on which they have a role for all of its months.
+    """The viewer's roles whose node does not stand below another node on which they have a role for as many months.
 
-    Judged in the current month, or the last in which the role counts. Operators have none: they see every enterprise.
+    Where a node stands is judged in the current month, or in the first in which the role counts if that is not one.
+    Operators have no roles: they see every enterprise.
     A few statements, whatever the number of roles.
     """
     held = roots_of(viewer, Purpose.SEE)

@@ -374,7 +374,6 @@ def test_topmost_roles_leave_out_what_stands_below_another(world: dict) -> None:
     people.give(user, world["root"])
     people.give(user, world["b"])
     people.give(user, world["x"])
-    # The account's role counts for months in which it was not below the directory, so it stays.
     assert {root.ref for root in topmost(viewer=people.viewing(user))} == {people.ref(world["root"])}
 
 
