@@ -33,8 +33,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from django.db.models import Model
+
 NOW = dt.datetime(2025, 7, 3, tzinfo=dt.UTC)
-COUNTED = (Provider, Account, ResourceGroup, Cluster, Region, Service, MethodologyVersion, Package, UsageRow)
+COUNTED: tuple[type[Model], ...] = (
+    Provider,
+    Account,
+    ResourceGroup,
+    Cluster,
+    Region,
+    Service,
+    MethodologyVersion,
+    Package,
+    UsageRow,
+)
 
 pytestmark = pytest.mark.django_db
 
