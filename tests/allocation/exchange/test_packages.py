@@ -277,7 +277,7 @@ def test_the_command_prints_findings_and_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as status:
         call_command("load_package", folder, stdout=out, stderr=progress)
     assert status.value.code == 1
-    assert [json.loads(line)["code"] for line in out.getvalue().splitlines()] == ["UNKNOWN_FILE", "MISSING_FILE"][::-1]
+    assert [json.loads(line)["code"] for line in out.getvalue().splitlines()] == ["MISSING_FILE", "UNKNOWN_FILE"]
 
 
 def test_many_rows(tmp_path: Path) -> None:
