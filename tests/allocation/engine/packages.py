@@ -8,6 +8,7 @@ import datetime as dt
 import io
 import tomllib
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -143,7 +144,7 @@ def code_usage(rows: Rows) -> Usage:
     services, service = _coded([row["service"] for row in rows])
     accounts, account = _coded([row["account"] for row in rows])
     groups, group = _coded([row.get("resource_group") or "default" for row in rows])
-    whole = [int(quantity.scaleb(decimals)) for quantity in quantities]
+    whole = [int(Fraction(quantity) * 10**decimals) for quantity in quantities]
     return Usage(services, accounts, groups, service, account, group, integers(whole), decimals)
 
 
