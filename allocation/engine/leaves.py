@@ -85,11 +85,20 @@ class Leaves:
             self.quantity[positions],
         )
 
-    def name(self, position: int) -> str:
-        """Return `service|account|group` of one leaf."""
-        service = self.services[self.service[position]]
-        account = self.accounts[self.account[position]]
-        return f"{service}|{account}|{self.groups[self.group[position]]}"
+    def key(self, position: int) -> tuple[str, str, str]:
+        """Return (service, account, group) of one leaf."""
+        return (
+            self.services[self.service[position]],
+            self.accounts[self.account[position]],
+            self.groups[self.group[position]],
+        )
+
+
+def _coded(codes: Sequence[str]) -> tuple[tuple[str, ...], Int32s]:
+    """Return the distinct codes and the index of each."""
+    place: dict[str, int] = {}
+    index = [place.setdefault(code, len(place)) for code in codes]
+    return tuple(place), np.array(index, dtype=np.int32)
 
 
 def _coded(codes: Sequence[str]) -> tuple[tuple[str, ...], Int32s]:
@@ -128,6 +137,7 @@ class Merged:
 
 def merge(parts: Sequence[Leaves]) -> Merged:
     """Bring leaves together: one per key, quantities of the same block added."""
+    parts = parts or [Leaves.of(())]
     if len(parts) == 1 and parts[0].ordered:
         return Merged(parts[0], {})
     services = Codebook.of(set().union(*(_used(part.services, part.service) for part in parts)), "|")

@@ -94,7 +94,7 @@ def net(usage: Usage, core_services: Collection[str]) -> NetUsage:
     """
     leaves = merge([_as_leaves(usage, core_services)]).leaves
     below = np.flatnonzero(leaves.quantity < 0)
-    named = tuple(leaves.name(position) for position in below[:_NAMED_LEAVES].tolist())
+    named = tuple("|".join(leaves.key(position)) for position in below[:_NAMED_LEAVES].tolist())
     quantity = leaves.quantity.copy()
     quantity[below] = 0
     if quantity.dtype == object and len(quantity) and max(quantity) <= INT64_MAX:
