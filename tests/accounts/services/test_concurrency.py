@@ -19,6 +19,8 @@ from tests.factories.connections import elsewhere
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from accounts.models import AccountGroup, ResourceDirectory
+
 pytestmark = pytest.mark.django_db(transaction=True)
 m = make.month
 
@@ -53,7 +55,7 @@ def test_two_groups_moved_below_each_other_make_no_cycle() -> None:
     a, b = make.group("a", root), make.group("b", root)
     boss = people.viewing(people.operator())
 
-    def move(group: groups.AccountGroup, parent: groups.AccountGroup) -> Callable[[], object]:
+    def move(group: AccountGroup, parent: AccountGroup) -> Callable[[], object]:
         return lambda: groups.move_group(
             viewer=boss, group_id=group.pk, parent_id=parent.pk, month=m("2026-01"), frozen_months=()
         )
@@ -70,7 +72,7 @@ def test_raw_edges_written_at_once_make_no_cycle() -> None:
     a, b = make.group("a", root, [(None, "2025-01", "2026-01")]), make.group("b", root, [(None, "2025-01", "2026-01")])
     meet = Barrier(2)
 
-    def insert(group: groups.AccountGroup, parent: groups.AccountGroup) -> Callable[[], object]:
+    def insert(group: AccountGroup, parent: AccountGroup) -> Callable[[], object]:
         def work() -> None:
             with transaction.atomic():
                 make.edge(group, parent, "2026-01", None)
@@ -91,7 +93,7 @@ def test_one_account_moved_to_two_places_at_once_is_in_one() -> None:
     x = make.account("x", [(root, "2025-01", None)])
     boss = people.viewing(people.operator())
 
-    def move(group: groups.AccountGroup) -> Callable[[], object]:
+    def move(group: AccountGroup) -> Callable[[], object]:
         return lambda: memberships.move_accounts(
             viewer=boss,
             account_ids=[x.pk],
@@ -112,7 +114,7 @@ def test_a_standing_alone_account_joins_one_of_two_directories_at_once() -> None
     x = make.account("x")
     boss = people.viewing(people.operator())
 
-    def join(directory: memberships.ResourceDirectory) -> Callable[[], object]:
+    def join(directory: ResourceDirectory) -> Callable[[], object]:
         return lambda: memberships.move_accounts(
             viewer=boss,
             account_ids=[x.pk],
@@ -133,7 +135,7 @@ def test_moves_in_different_months_at_once_lose_no_interval() -> None:
     child = make.group("child", root, [(a, "2025-01", None)])
     boss = people.viewing(people.operator())
 
-    def move(parent: groups.AccountGroup, start: str, end: str) -> Callable[[], object]:
+    def move(parent: AccountGroup, start: str, end: str) -> Callable[[], object]:
         return lambda: groups.move_group(
             viewer=boss, group_id=child.pk, parent_id=parent.pk, month=m(start), until=m(end), frozen_months=()
         )
