@@ -70,8 +70,8 @@ class GrantRow:
 
 
 _GRANTS = """
-SELECT held.role, held.user_id, person.username, held.user_group_id, team.name AS user_group, held.ends_at, held.granted_at,
-       held.granted_by_id, held.authority
+SELECT held.role, held.user_id, person.username, held.user_group_id, team.name AS user_group, held.ends_at,
+       held.granted_at, held.granted_by_id, held.authority
 FROM accounts_grant held
 LEFT JOIN accounts_user person ON person.id = held.user_id
 LEFT JOIN auth_group team ON team.id = held.user_group_id
