@@ -254,8 +254,8 @@ def test_breakdowns_lead_to_nodes(world: World) -> None:
 CUBE = """
 query($input: EmissionsInput!) { emissions(input: $input) {
   rows { pageLimit pageInfo { hasNextPage endCursor }
-    rest = given | {"after": first["rows"]["pageInfo"]["endCursor"], "first": 100}
-    second = ask(client, CUBE, input=rest)["emissions"]
+    edges { node {
+      nodeId span { label complete } values { dimension code name nodeId } emissions { microgramsCO2e } } } }
   nodes { nodeId decision total { microgramsCO2e status } omissions { reason } } } }
 """
 
