@@ -20,6 +20,7 @@ from accounts.models.audit import AuditEntry, IdempotencyKey
 from accounts.models.directory import ResourceDirectory
 from accounts.models.enterprise import EnterpriseParent, Provider
 from accounts.models.hierarchy import AccountGroup, AccountMembership, GroupClosure, GroupEdge, TreeVersion
+from accounts.models.node import NodeKind, NodeRef
 from accounts.models.user import User
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
     "GroupClosure",
     "GroupEdge",
     "IdempotencyKey",
+    "NodeKind",
+    "NodeRef",
     "Provider",
     "ResourceDirectory",
     "ResourceDirectoryUserGroupPermission",

@@ -45,61 +45,77 @@ class Grant(models.Model):
         return f"grant {self.pk}"
 
 
-class EnterpriseParentUserPermission(Grant, UserObjectPermissionBase):
+class UserGrant(Grant, UserObjectPermissionBase):
+    """A grant to one user: one current row per user, role and node."""
+
+    class Meta:
+        abstract = True
+        unique_together: ClassVar = ["user", "permission", "content_object"]
+
+
+class UserGroupGrant(Grant, GroupObjectPermissionBase):
+    """A grant to a user group: one current row per user group, role and node."""
+
+    class Meta:
+        abstract = True
+        unique_together: ClassVar = ["group", "permission", "content_object"]
+
+
+class EnterpriseParentUserPermission(UserGrant):
     """A user's role on an enterprise."""
 
     content_object = models.ForeignKey(EnterpriseParent, on_delete=models.CASCADE)
 
 
-class EnterpriseParentUserGroupPermission(Grant, GroupObjectPermissionBase):
+class EnterpriseParentUserGroupPermission(UserGroupGrant):
     """A user group's role on an enterprise."""
 
     content_object = models.ForeignKey(EnterpriseParent, on_delete=models.CASCADE)
 
 
-class ResourceDirectoryUserPermission(Grant, UserObjectPermissionBase):
+class ResourceDirectoryUserPermission(UserGrant):
     """A user's role on a directory."""
 
     content_object = models.ForeignKey(ResourceDirectory, on_delete=models.CASCADE)
 
 
-class ResourceDirectoryUserGroupPermission(Grant, GroupObjectPermissionBase):
+class ResourceDirectoryUserGroupPermission(UserGroupGrant):
     """A user group's role on a directory."""
 
     content_object = models.ForeignKey(ResourceDirectory, on_delete=models.CASCADE)
 
 
-class AccountGroupUserPermission(Grant, UserObjectPermissionBase):
+class AccountGroupUserPermission(UserGrant):
     """A user's role on an account group."""
 
     content_object = models.ForeignKey(AccountGroup, on_delete=models.CASCADE)
 
 
-class AccountGroupUserGroupPermission(Grant, GroupObjectPermissionBase):
+class AccountGroupUserGroupPermission(UserGroupGrant):
     """A user group's role on an account group."""
 
     content_object = models.ForeignKey(AccountGroup, on_delete=models.CASCADE)
 
 
-class AccountUserPermission(Grant, UserObjectPermissionBase):
+class AccountUserPermission(UserGrant):
     """A user's role on an account."""
 
     content_object = models.ForeignKey(Account, on_delete=models.CASCADE)
 
 
-class AccountUserGroupPermission(Grant, GroupObjectPermissionBase):
+class AccountUserGroupPermission(UserGroupGrant):
     """A user group's role on an account."""
 
     content_object = models.ForeignKey(Account, on_delete=models.CASCADE)
 
 
-class ResourceGroupUserPermission(Grant, UserObjectPermissionBase):
+class ResourceGroupUserPermission(UserGrant):
     """A user's role on a resource group."""
 
     content_object = models.ForeignKey(ResourceGroup, on_delete=models.CASCADE)
 
 
-class ResourceGroupUserGroupPermission(Grant, GroupObjectPermissionBase):
+class ResourceGroupUserGroupPermission(UserGroupGrant):
     """A user group's role on a resource group."""
 
     content_object = models.ForeignKey(ResourceGroup, on_delete=models.CASCADE)

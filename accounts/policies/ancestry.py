@@ -1,0 +1,70 @@
+"""What stands above a node in a month, from the tree as known now. No permission is asked here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.db import connection
+
+from accounts.models import NodeKind, NodeRef
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import date
+
+
+class Ancestor(NamedTuple):
+    """A node above another, or that node itself at height 0; the enterprise is the highest."""
+
+    ref: NodeRef
+    height: int
+
+
+_ABOVE = """
+WITH asked AS (SELECT DISTINCT node AS id FROM unnest(%(nodes)s::bigint[]) AS node),
+leaf AS (
+    SELECT asked.id, asked.id AS account_id, 0 AS height FROM asked WHERE %(kind)s = 'account'
+    UNION ALL
+    SELECT asked.id, part.account_id, 1 FROM asked JOIN accounts_resourcegroup part ON part.id = asked.id
+    WHERE %(kind)s = 'resource_group'
+), place AS (
+    SELECT leaf.id, member.directory_id, member.group_id, leaf.height + 1 AS height
+    FROM leaf JOIN accounts_accountmembership member ON member.account_id = leaf.account_id
+    WHERE member.superseded_by_id IS NULL AND member.valid_from <= %(month)s
+        AND (member.valid_to IS NULL OR member.valid_to > %(month)s)
+    UNION ALL
+    SELECT asked.id, grouping.directory_id, grouping.id, 0
+    FROM asked JOIN accounts_accountgroup grouping ON grouping.id = asked.id WHERE %(kind)s = 'account_group'
+    UNION ALL
+    SELECT asked.id, directory.id, NULL, 0
+    FROM asked JOIN accounts_resourcedirectory directory ON directory.id = asked.id
+    WHERE %(kind)s = 'resource_directory'
+)
+SELECT asked.id, %(kind)s, asked.id, 0 FROM asked
+UNION
+SELECT leaf.id, 'account', leaf.account_id, leaf.height FROM leaf
+UNION
+SELECT place.id, 'account_group', closure.ancestor_id, place.height + closure.depth
+FROM place JOIN accounts_groupclosure closure ON closure.descendant_id = place.group_id
+WHERE closure.valid_from <= %(month)s AND (closure.valid_to IS NULL OR closure.valid_to > %(month)s)
+UNION
+SELECT place.id, 'resource_directory', place.directory_id, 100000 FROM place WHERE %(kind)s <> 'resource_directory'
+UNION
+SELECT place.id, 'enterprise_parent', directory.enterprise_id, 100001
+FROM place JOIN accounts_resourcedirectory directory ON directory.id = place.directory_id
+ORDER BY 1, 4
+"""
+
+
+def ancestors(*, kind: NodeKind, ids: Collection[int], month: date) -> dict[int, list[Ancestor]]:
+    """Each node's way to the top in that month, the node itself first; one statement whatever the number of nodes.
+
+    A group that does not exist in the month, and an account that stands alone, have no groups above them.
+    """
+    above: dict[int, list[Ancestor]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(_ABOVE, {"nodes": list(ids), "kind": kind.value, "month": month})
+        for node_id, above_kind, above_id, height in cursor.fetchall():
+            above[node_id].append(Ancestor(NodeRef(NodeKind(above_kind), above_id), height))
+    return dict(above)
