@@ -264,6 +264,30 @@ else:
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"visibility_timeout": VISIBILITY_TIMEOUT_SECONDS}
 CELERY_VISIBILITY_TIMEOUT = VISIBILITY_TIMEOUT_SECONDS
 
+# Everything scheduled is harmless twice (two clocks may run) and late; a message that waited is dropped.
+CELERY_BEAT_SCHEDULE = {
+    name: {
+        "task": f"allocation.tasks.{task}",
+        "schedule": seconds,
+        "options": {"queue": f"{CELERY_QUEUE_PREFIX}.default", "expires": max(seconds, 2)},
+    }
+    for name, task, seconds in (
+        ("sweep runs", "sweep_runs", 2),
+        ("publish due months", "publish_due_months", 60),
+        ("verify the ledger", "verify_ledger", 24 * 3600),
+        ("drop leftovers", "drop_leftovers", 3600),
+    )
+}
+
+# --- Runs ------------------------------------------------------------------------------------------
+
+# A worker gives a sign of life four times in this span; without one, another takes its run up.
+ALLOCATION_LEASE_SECONDS = ENV.int("CANOPY_RUN_LEASE_SECONDS", 20)
+ALLOCATION_MAX_ATTEMPTS = ENV.int("CANOPY_RUN_MAX_ATTEMPTS", 5)
+ALLOCATION_KEEP_UNPUBLISHED_DAYS = ENV.int("CANOPY_KEEP_UNPUBLISHED_DAYS", 90)
+# A restatement that changes any node's total by more than this needs a second operator.
+ALLOCATION_APPROVAL_PPM = ENV.int("CANOPY_RESTATEMENT_APPROVAL_PPM", 50_000)
+
 # --- What is told ----------------------------------------------------------------------------------
 
 LOGGING = {

@@ -80,6 +80,12 @@ class LiveWorker:
 
 @pytest.fixture(scope="session")
 def _worker_process(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorker]:  # noqa: ARG001 the worker ends before the database is dropped
+    if not os.environ.get("CELERY_BROKER_URL"):
+        # What a killed run left, also what its worker had taken and not acknowledged.
+        broker = BrokerServer(settings.STATE_DIR)
+        broker.ensure()
+        with broker.client(BROKER_DATABASE) as client:
+            client.flushdb()
     base = worker(process_count=1)
     service = Service(base.name, (*base.arguments, "--include=tests.worker_probe"))
     with live_services(tmp_path_factory.mktemp("worker"), service) as services:

@@ -169,7 +169,7 @@ _ALL: Final = (
             _choice("boundary", "scope2", "scope3_leased"),
             _amount("facility_kwh"),
             _amount("it_kwh"),
-            _amount("pue"),
+            Column("pue", Kind.DECIMAL),  # below 1, whatever its sign, it has a code of its own
             _amount("location_g_per_kwh"),
             _amount("residual_g_per_kwh"),
             _amount("green_ratio", default=_ZERO, maximum=_ONE),

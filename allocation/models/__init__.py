@@ -4,14 +4,16 @@ from allocation.models.catalog import Cluster, Region, Service
 from allocation.models.ledger import LedgerRow, SpecialAccount
 from allocation.models.methodology import MethodologyVersion
 from allocation.models.package import Package, PackageFinding, Severity
-from allocation.models.publication import Cause, Publication, PublishedMonth
+from allocation.models.publication import Cause, Publication, PublishedMonth, Restatement, Withdrawal
 from allocation.models.rollups import AccountTotal, ContainerTotal, Grain, LineAmounts
 from allocation.models.runs import (
+    LEGAL_TRANSITIONS,
     PROVED,
     RUNNING,
     AllocationRun,
     RunChunk,
     RunFinding,
+    RunInput,
     RunLocation,
     RunProof,
     RunState,
@@ -19,6 +21,7 @@ from allocation.models.runs import (
 )
 
 __all__ = [
+    "LEGAL_TRANSITIONS",
     "PROVED",
     "RUNNING",
     "AccountTotal",
@@ -35,8 +38,10 @@ __all__ = [
     "Publication",
     "PublishedMonth",
     "Region",
+    "Restatement",
     "RunChunk",
     "RunFinding",
+    "RunInput",
     "RunLocation",
     "RunProof",
     "RunState",
@@ -44,4 +49,5 @@ __all__ = [
     "Service",
     "Severity",
     "SpecialAccount",
+    "Withdrawal",
 ]

@@ -21,14 +21,17 @@ class SpecialAccount(models.IntegerChoices):
 
 
 class LedgerRow(models.Model):
-    """One leaf on one line of one run. The table is partitioned by run; `id` grows in the order of the export.
+    """One leaf on one line of one run. The table is partitioned by run.
+
+    `id` is computed, not drawn from a sequence: 20 bits of run, 12 of chunk, 31 of the row's place in its chunk. So it
+    is the same whatever the order in which chunks were written, and grows in the order of the export.
 
     `line` and `quality` are indexes into the engine's `LINES` (energy is `len(LINES)`) and `QUALITIES`. `account` and
     `resource_group` are null for special accounts. `estimated_ppm` is the exact estimated share in 10⁻⁶, rounded half
     to even; `estimated_ug` the estimated micrograms, which can be added up.
     """
 
-    id = models.BigAutoField(primary_key=True)
+    id = models.BigIntegerField(primary_key=True)
     run = models.ForeignKey(AllocationRun, on_delete=models.DO_NOTHING, related_name="+", db_index=False)
     cluster = models.ForeignKey(Cluster, on_delete=models.DO_NOTHING, related_name="+", db_index=False)
     service = models.ForeignKey(Service, on_delete=models.DO_NOTHING, related_name="+", db_index=False)

@@ -129,7 +129,7 @@ def test_static_files_are_served_under_wsgi(client: Client) -> None:
     response = client.get("/static/admin/css/base.css")
     assert response.status_code == 200
     assert response["Content-Type"].startswith("text/css")
-    assert b"".join(response.streaming_content) == static_bytes("admin/css/base.css")
+    assert response.getvalue() == static_bytes("admin/css/base.css")
     response.close()
 
 

@@ -1,0 +1,143 @@
+"""Partitions of the ledger, of account totals and of container totals: made alone, attached when complete.
+
+A partition is filled and indexed as a table of its own. `attach` then takes SHARE UPDATE EXCLUSIVE on the parent, which
+waits for no reader and for no writer; the CHECK on the key spares it the scan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from django.db import connection
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition: the rows of `parent` whose `key_column` is `key`."""
+
+    parent: str
+    key_column: str
+    key: int
+
+    @property
+    def table(self) -> str:
+        """Name of the partition's own table."""
+        return f"{self.parent}_{self.key}"
+
+
+def ledger_of(run_id: int) -> Partition:
+    """Return the ledger partition of a run."""
+    return Partition("allocation_ledgerrow", "run_id", run_id)
+
+
+def account_totals_of(run_id: int) -> Partition:
+    """Return the account totals of a run."""
+    return Partition("allocation_accounttotal", "run_id", run_id)
+
+
+def container_totals_of(publication_id: int) -> Partition:
+    """Return the container totals of a publication."""
+    return Partition("allocation_containertotal", "publication_id", publication_id)
+
+
+class PartitionInUseError(Exception):
+    """The partition is attached: it is complete and is not made again."""
+
+
+# What readers ask for. Ledger ids grow within a chunk, so a block range index finds a span of them; account totals are
+# read by account and grain; container totals by container.
+_INDEXES: Final[dict[str, Sequence[str]]] = {
+    "allocation_ledgerrow": ("USING btree (account_id)", "USING brin (id)"),
+    "allocation_accounttotal": ("USING btree (account_id, grain, service_id, cluster_id)",),
+    "allocation_containertotal": (
+        "USING btree (group_id, grain, service_id, cluster_id)",
+        "USING btree (directory_id, grain, miscellaneous, service_id, cluster_id) WHERE group_id IS NULL",
+    ),
+}
+
+
+def is_attached(partition: Partition) -> bool:
+    """Tell whether readers of the parent see the partition."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(%s) AND inhparent = to_regclass(%s))",
+            [partition.table, partition.parent],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def create(partition: Partition) -> None:
+    """Make the partition's table, empty and alone; what was left of an earlier try is dropped.
+
+    Raises:
+        PartitionInUseError: it is attached already.
+    """
+    if is_attached(partition):
+        raise PartitionInUseError(partition.table)
+    names = _names(partition)
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {table}").format(**names))
+        cursor.execute(
+            sql.SQL(
+                "CREATE TABLE {table} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS,"
+                " CONSTRAINT {check} CHECK ({column} = {key}))"
+            ).format(**names)
+        )
+        # Every row has this key, so COPY need not repeat it.
+        cursor.execute(sql.SQL("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {key}").format(**names))
+
+
+def index(partition: Partition) -> None:
+    """Build the partition's indexes and statistics, after it was filled."""
+    with connection.cursor() as cursor:
+        for definition in _INDEXES[partition.parent]:
+            cursor.execute(
+                sql.SQL("CREATE INDEX ON {table} {definition}").format(
+                    definition=sql.SQL(definition), **_names(partition)
+                )
+            )
+        cursor.execute(sql.SQL("ANALYZE {table}").format(**_names(partition)))
+
+
+def attach(partition: Partition) -> None:
+    """Let readers of the parent see the partition; nothing happens if they do already."""
+    if is_attached(partition):
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES IN ({key})").format(**_names(partition))
+        )
+
+
+def drop(partition: Partition) -> None:
+    """Drop the partition and its rows, attached or not.
+
+    An attached one is detached first within the same transaction; that waits for readers of the parent.
+    """
+    names = _names(partition)
+    with connection.cursor() as cursor:
+        if is_attached(partition):
+            cursor.execute(sql.SQL("ALTER TABLE {parent} DETACH PARTITION {table}").format(**names))
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {table}").format(**names))
+
+
+def exists(partition: Partition) -> bool:
+    """Tell whether the partition's table is there, attached or not."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [partition.table])
+        return bool(cursor.fetchone()[0])
+
+
+def _names(partition: Partition) -> dict[str, sql.Composable]:
+    return {
+        "parent": sql.Identifier(partition.parent),
+        "table": sql.Identifier(partition.table),
+        "check": sql.Identifier(f"{partition.table}_key"),
+        "column": sql.Identifier(partition.key_column),
+        "key": sql.Literal(partition.key),
+    }

@@ -1,0 +1,160 @@
+"""The proof of a run: external + internal + unallocated = source, in integers, for every cluster and line.
+
+Sums come from the ledger as it is stored, sources from the engine. A run is proved before it is ready, again before it
+is published, and every published month by `manage.py verify_ledger`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from django.db import connection, transaction
+from django.db.models import Sum
+from django.db.models.functions import Now
+
+from allocation.exchange.write import LINE_CODES
+from allocation.models import AllocationRun, LedgerRow, RunChunk, RunProof, RunState, SpecialAccount
+from allocation.services import partitions
+from allocation.services.calculation import internal_account_ids
+from allocation.services.digests import ledger_digest
+from allocation.services.rollups import fill_account_totals
+from allocation.services.transitions import LeaseLostError, move
+
+if TYPE_CHECKING:
+    from allocation.services.transitions import Claim
+
+
+class ProofError(Exception):
+    """The ledger does not hold what its sources say; the message names the first cluster and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Sums of one (cluster, line) of the stored ledger: micrograms, watt-hours for `energy_wh`."""
+
+    external_ug: int = 0
+    internal_ug: int = 0
+    unallocated_ug: int = 0
+
+    @property
+    def total_ug(self) -> int:
+        """All of it."""
+        return self.external_ug + self.internal_ug + self.unallocated_ug
+
+
+def finish_run(claim: Claim) -> None:
+    """Index, prove and attach a completely written run: writing → proving → ready.
+
+    Raises:
+        ProofError: the ledger does not conserve its sources.
+        LeaseLostError: another worker finishes it.
+    """
+    rows = _written_rows(claim.run_id)
+    move(claim, RunState.WRITING, RunState.PROVING, rows=rows)
+    with transaction.atomic():
+        run = claim.run().filter(state=RunState.PROVING).select_for_update(no_key=True).first()
+        if run is None:
+            raise LeaseLostError(f"run {claim.run_id}")
+        ledger = partitions.ledger_of(run.pk)
+        partitions.index(ledger)
+        store_proof(run)
+        fill_account_totals(run.pk)
+        partitions.attach(ledger)
+        digests = dict(RunChunk.objects.filter(run=run).values_list("cluster__code", "ledger_digest"))
+        claim.run().update(ledger_rows=rows, ledger_digest=ledger_digest(digests), lease_until=None, finished_at=Now())
+        move(claim, RunState.PROVING, RunState.READY, rows=rows)
+
+
+def store_proof(run: AllocationRun) -> None:
+    """Compute the proof of an unproved run from its standalone partition and store it.
+
+    Raises:
+        ProofError: it does not hold; nothing is stored.
+    """
+    balances = _balances(run, partitions.ledger_of(run.pk).table)
+    sources = _sources(run)
+    _compare(sources, balances)
+    RunProof.objects.filter(run=run).delete()
+    RunProof.objects.bulk_create(
+        RunProof(
+            run=run,
+            cluster_id=cluster_id,
+            line=line,
+            source_ug=Decimal(source_ug),
+            external_ug=Decimal(balance.external_ug),
+            internal_ug=Decimal(balance.internal_ug),
+            unallocated_ug=Decimal(balance.unallocated_ug),
+        )
+        for (cluster_id, line), source_ug in sources.items()
+        for balance in (balances.get((cluster_id, line), Balance()),)
+    )
+
+
+def check_proof(run: AllocationRun) -> None:
+    """Prove a run again from its stored ledger, and compare with the stored proof and the chunks.
+
+    Raises:
+        ProofError: chunks or rows are missing, a sum does not hold, or the stored proof says something else.
+    """
+    chunks = RunChunk.objects.filter(run=run)
+    if not chunks.exists() or chunks.filter(written_at__isnull=True).exists():
+        raise ProofError(f"run {run.pk}: chunks are missing")
+    stored_rows = LedgerRow.objects.filter(run=run).count()
+    if stored_rows != run.ledger_rows or stored_rows != _written_rows(run.pk):
+        raise ProofError(f"run {run.pk}: {stored_rows} ledger rows instead of {run.ledger_rows}")
+    digests = dict(chunks.values_list("cluster__code", "ledger_digest"))
+    if ledger_digest(digests) != run.ledger_digest:
+        raise ProofError(f"run {run.pk}: the digests of its chunks are not those of the run")
+    balances = _balances(run, "allocation_ledgerrow")
+    sources = _sources(run)
+    _compare(sources, balances)
+    proofs = {(p.cluster_id, p.line): p for p in RunProof.objects.filter(run=run)}
+    if proofs.keys() != sources.keys():
+        raise ProofError(f"run {run.pk}: the stored proof has other clusters and lines than its sources")
+    for key, proof in proofs.items():
+        balance = balances.get(key, Balance())
+        stored = (proof.source_ug, proof.external_ug, proof.internal_ug, proof.unallocated_ug)
+        actual = (sources[key], balance.external_ug, balance.internal_ug, balance.unallocated_ug)
+        if tuple(int(value) for value in stored) != actual:
+            raise ProofError(f"run {run.pk}: cluster {key[0]}, {key[1]}: stored {stored}, the ledger says {actual}")
+
+
+def _written_rows(run_id: int) -> int:
+    return RunChunk.objects.filter(run_id=run_id).aggregate(rows=Sum("ledger_rows"))["rows"] or 0
+
+
+def _sources(run: AllocationRun) -> dict[tuple[int, str], int]:
+    return {
+        (cluster_id, line): int(ug)
+        for cluster_id, source_ug in RunChunk.objects.filter(run=run).values_list("cluster_id", "source_ug")
+        for line, ug in source_ug.items()
+    }
+
+
+def _balances(run: AllocationRun, table: str) -> dict[tuple[int, str], Balance]:
+    """Sum the stored ledger by cluster, line and kind of account."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            # The table's name is one of two of our own.
+            f"SELECT l.cluster_id, l.line,"  # noqa: S608 as said
+            f" sum(l.ug) FILTER (WHERE l.special = {int(SpecialAccount.NONE)} AND i.id IS NULL),"
+            f" sum(l.ug) FILTER (WHERE l.special = {int(SpecialAccount.PROVIDER)} OR i.id IS NOT NULL),"
+            f" sum(l.ug) FILTER (WHERE l.special = {int(SpecialAccount.UNALLOCATED)})"
+            f" FROM {table} l LEFT JOIN unnest(%s::bigint[]) i (id) ON i.id = l.account_id"
+            f" WHERE l.run_id = %s GROUP BY l.cluster_id, l.line",
+            [internal_account_ids(run.package), run.pk],
+        )
+        return {
+            (cluster_id, LINE_CODES[line]): Balance(int(external or 0), int(internal or 0), int(unallocated or 0))
+            for cluster_id, line, external, internal, unallocated in cursor.fetchall()
+        }
+
+
+def _compare(sources: dict[tuple[int, str], int], balances: dict[tuple[int, str], Balance]) -> None:
+    for cluster_id, line in sorted(sources.keys() | balances.keys()):
+        source_ug = sources.get((cluster_id, line))
+        total_ug = balances.get((cluster_id, line), Balance()).total_ug
+        if source_ug != total_ug:
+            raise ProofError(f"cluster {cluster_id}, {line}: source {source_ug}, ledger {total_ug}")

@@ -1,0 +1,77 @@
+"""What workers do: wake up, call one service. Messages may come twice, late or never; the services do not mind.
+
+Interfaces call `wake` inside the transaction that changed something; the schedule is in `carbon.settings`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from celery import Task, shared_task
+from django.db import transaction
+from django.utils import timezone
+
+from allocation.services import execution, leases, release, retention, verification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Lost workers and lost databases are answered by the lease of the run and the sweep, not by Celery's own retries.
+_DURABLE = {"bind": True, "acks_late": True, "max_retries": 3, "ignore_result": True}
+# A message that waited longer is of no use: the sweep has sent another one meanwhile.
+_MESSAGE_SECONDS = 120
+
+
+@shared_task(**_DURABLE)
+def allocate_run(self: Task[..., None], *, run_id: int, **_: object) -> None:
+    """Take a run up, if it is free, and bring it as far as it goes."""
+    execution.execute_run(run_id=run_id, worker=self.request.hostname or "", summon=_summon(run_id))
+
+
+@shared_task(**_DURABLE)
+def help_run(self: Task[..., None], *, run_id: int, **_: object) -> None:
+    """Write chunks of a run that another worker leads."""
+    execution.help_run(run_id=run_id, worker=self.request.hostname or "")
+
+
+@shared_task(ignore_result=True)
+def sweep_runs(**_: object) -> None:
+    """Send messages for runs that nobody works on: their worker died, or their message was lost."""
+    for run_id in leases.runs_to_wake():
+        allocate_run.apply_async(kwargs={"run_id": run_id}, expires=_MESSAGE_SECONDS)
+
+
+@shared_task(ignore_result=True)
+def publish_due_months(**_: object) -> None:
+    """Publish what is ready, clean and due by the release calendars."""
+    release.publish_due_months(now=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def verify_ledger(**_: object) -> None:
+    """Prove all published months again."""
+    verification.verify_published_months()
+
+
+@shared_task(ignore_result=True)
+def drop_leftovers(**_: object) -> None:
+    """Drop the rows of failed and withdrawn runs that were never published, and by policy of old unpublished ones."""
+    retention.drop_leftovers(now=timezone.now())
+
+
+def wake(run_id: int) -> None:
+    """Send the message for a queued run once the current transaction is committed.
+
+    A broker that is down is logged and forgiven: the sweep finds the queued row.
+    """
+    transaction.on_commit(
+        lambda: allocate_run.apply_async(kwargs={"run_id": run_id}, expires=_MESSAGE_SECONDS), robust=True
+    )
+
+
+def _summon(run_id: int) -> Callable[[int], None]:
+    def summon(helpers: int) -> None:
+        for _ in range(helpers):
+            help_run.apply_async(kwargs={"run_id": run_id}, expires=_MESSAGE_SECONDS)
+
+    return summon

@@ -1,0 +1,258 @@
+"""A run on its way: from the request to ready, delivered twice, interrupted, cancelled, failed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from django.db.models import F
+from django.db.models.functions import Now
+
+from allocation.engine.frames import Finding, Ledger, PackageRejectedError
+from allocation.models import AllocationRun, LedgerRow, RunChunk, RunProof, RunState, RunTransition
+from allocation.services import partitions
+from allocation.services.digests import chunk_digest
+from allocation.services.execution import execute_run, help_run
+from allocation.services.leases import claim_run, runs_to_wake
+from allocation.services.retention import drop_leftovers
+from allocation.services.runs import RunInProgress, cancel_run, request_run
+from allocation.services.stored import stored_ledger
+from tests.factories.connections import elsewhere
+from tests.factories.months import NOW, OPERATOR, Handmade, month
+
+pytestmark = pytest.mark.django_db
+
+
+def states(run: AllocationRun) -> list[str]:
+    return list(RunTransition.objects.filter(run=run).values_list("to_state", flat=True))
+
+
+def test_a_run_goes_through_all_states_and_stores_what_was_computed() -> None:
+    june = month()
+    run = june.run()
+    assert states(run) == ["queued", "reading", "allocating", "writing", "proving", "ready"]
+    assert run.ledger_rows == sum(len(ledger.ug) for ledger in june.engine.ledgers.values())
+    for chunk in run.chunks.select_related("cluster"):
+        computed = june.engine.ledgers[chunk.cluster.code]
+        assert chunk_digest(stored_ledger(run, chunk)) == chunk_digest(computed) == chunk.ledger_digest
+    ids = list(LedgerRow.objects.filter(run=run).order_by("id").values_list("id", "cluster__code"))
+    assert [code for _, code in ids] == sorted(code for _, code in ids)
+
+
+def test_the_proof_holds_line_by_line_beyond_64_bits() -> None:
+    june = month(clusters=1)
+    run = june.run()
+    proofs = {p.line: p for p in RunProof.objects.filter(run=run)}
+    sources = june.engine.ledgers["k0"].source_ug
+    assert {line: int(p.source_ug) for line, p in proofs.items()} == sources
+    assert max(sources.values()) > 2**63
+    assert all(p.unallocated_ug + p.internal_ug + p.external_ug == p.source_ug for p in proofs.values())
+    ledger = june.engine.ledgers["k0"]
+    internal = {ledger.accounts.index("a0"), ledger.accounts.index("(provider)")}
+    for number, line in enumerate(ledger.lines):
+        rows = ledger.line == number
+        expected = sum(int(u) for u, a in zip(ledger.ug[rows], ledger.account[rows], strict=True) if a in internal)
+        assert int(proofs[line].internal_ug) == expected
+
+
+def test_a_request_is_idempotent_until_another_run_is_wanted() -> None:
+    june = month()
+    first = june.request()
+    assert june.request() == first
+    execute_run(run_id=first.pk, worker="test", prepare=june.engine)
+    assert june.request() == first
+    again = june.request(again=True)
+    assert again != first
+    assert again.generation == 2
+    assert states(again) == ["queued"]
+
+
+def test_only_one_package_of_a_month_runs_at_a_time() -> None:
+    june = month()
+    june.request()
+    newer = month(june.provider, seed=1)
+    with pytest.raises(RunInProgress):
+        newer.request()
+
+
+def test_a_message_delivered_twice_does_nothing_the_second_time() -> None:
+    june = month()
+    run = june.run()
+    before = list(LedgerRow.objects.filter(run=run).order_by("id").values())
+    execute_run(run_id=run.pk, worker="late", prepare=june.engine)
+    help_run(run_id=run.pk, worker="later", prepare=june.engine)
+    assert list(LedgerRow.objects.filter(run=run).order_by("id").values()) == before
+    assert june.engine.settled == ["k0", "k1", "k2"]
+
+
+def test_a_held_run_is_not_claimed_twice() -> None:
+    run = month().request()
+    assert claim_run(run_id=run.pk, worker="first") is not None
+    assert claim_run(run_id=run.pk, worker="second") is None
+
+
+@dataclass
+class Dying(Handmade):
+    """Dies like a killed process, without a word, when it settles a cluster."""
+
+    at: str = ""
+
+    def settle(self, cluster: str) -> Ledger:
+        if cluster == self.at:
+            raise KeyboardInterrupt
+        return super().settle(cluster)
+
+
+def expire(run: AllocationRun) -> None:
+    AllocationRun.objects.filter(pk=run.pk).update(lease_until=Now() - dt.timedelta(seconds=1))
+
+
+def test_a_run_left_by_a_dead_worker_is_taken_up_where_it_stood() -> None:
+    june = month()
+    run = june.request()
+    with pytest.raises(KeyboardInterrupt):
+        execute_run(run_id=run.pk, worker="dead", prepare=Dying(june.engine.ledgers, at="k1"))
+    assert runs_to_wake() == []
+    expire(run)
+    assert runs_to_wake() == [run.pk]
+    assert runs_to_wake() == []
+    execute_run(run_id=run.pk, worker="alive", prepare=june.engine)
+    run.refresh_from_db()
+    assert run.state == RunState.READY
+    assert june.engine.settled == ["k1", "k2"]
+    assert states(run)[4:] == ["reading", "allocating", "writing", "proving", "ready"]
+    assert "dead" in RunTransition.objects.filter(run=run, to_state="reading").last().reason
+    assert run.ledger_digest == month(june.provider, when=dt.date(2025, 7, 1)).run().ledger_digest
+
+
+@dataclass
+class Overtaken(Handmade):
+    """While it computes, its lease runs out and another worker takes the run up."""
+
+    run: AllocationRun | None = None
+
+    def settle(self, cluster: str) -> Ledger:
+        elsewhere(lambda: expire(self.run))
+        assert elsewhere(lambda: claim_run(run_id=self.run.pk, worker="other")) != [None]
+        return super().settle(cluster)
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_worker_whose_token_is_stale_writes_nothing() -> None:
+    june = month()
+    run = june.request()
+    execute_run(run_id=run.pk, worker="slow", prepare=Overtaken(june.engine.ledgers, run=run))
+    assert not RunChunk.objects.filter(run=run, written_at__isnull=False).exists()
+    run.refresh_from_db()
+    assert (run.state, run.worker) == (RunState.READING, "other")
+    expire(run)
+    execute_run(run_id=run.pk, worker="third", prepare=june.engine)
+    run.refresh_from_db()
+    assert run.state == RunState.READY
+    assert LedgerRow.objects.filter(run=run).count() == run.ledger_rows
+
+
+def test_errors_that_may_pass_are_tried_again_and_then_given_up_with_a_reason(settings: object) -> None:
+    settings.ALLOCATION_MAX_ATTEMPTS = 3
+    june = month()
+    run = june.request()
+    broken = Handmade({"k0": june.engine.ledgers["k1"], "k1": None})
+    for _ in range(4):
+        execute_run(run_id=run.pk, worker="test", prepare=broken)
+    run.refresh_from_db()
+    assert (run.state, run.failure_code) == (RunState.FAILED, "TOO_MANY_ATTEMPTS")
+    assert "3 attempts" in run.failure_reason
+    assert drop_leftovers(now=NOW) == [run.pk]
+    assert not partitions.exists(partitions.ledger_of(run.pk))
+
+
+def test_a_rejected_package_fails_the_run_with_all_its_findings() -> None:
+    june = month()
+    findings = tuple(Finding("NO_FACTOR", "package", "sites.csv", row, "no factor") for row in (2, 3))
+
+    def refuse(_: AllocationRun) -> Handmade:
+        raise PackageRejectedError(findings)
+
+    run = june.request()
+    execute_run(run_id=run.pk, worker="test", prepare=refuse)
+    run.refresh_from_db()
+    assert (run.state, run.failure_code) == (RunState.FAILED, "NO_FACTOR")
+    assert list(run.findings.values_list("row", flat=True)) == [2, 3]
+    assert june.request() != run
+
+
+def test_a_ledger_that_loses_a_microgram_fails() -> None:
+    june = month()
+    ledger = june.engine.ledgers["k1"]
+    ledger.ug[np.flatnonzero(ledger.ug)[0]] -= 1
+    run = june.run()
+    assert (run.state, run.failure_code) == (RunState.FAILED, "PROOF_FAILED")
+
+
+def test_cancelling_a_queued_run_withdraws_it_at_once_and_lets_another_start() -> None:
+    june = month()
+    run = june.request()
+    assert cancel_run(viewer=OPERATOR, run_id=run.pk).state == RunState.WITHDRAWN
+    assert june.run().state == RunState.READY
+
+
+@dataclass
+class Cancelled(Handmade):
+    """Somebody cancels the run while it computes its second cluster."""
+
+    run: AllocationRun | None = None
+
+    def settle(self, cluster: str) -> Ledger:
+        if cluster == "k1":
+            (run,) = elsewhere(lambda: cancel_run(viewer=OPERATOR, run_id=self.run.pk))
+            assert run.state == RunState.WRITING
+        return super().settle(cluster)
+
+
+@pytest.mark.usefixtures("committed")
+def test_cancelling_a_working_run_stops_it_before_its_next_chunk() -> None:
+    june = month()
+    run = june.request()
+    execute_run(run_id=run.pk, worker="test", prepare=Cancelled(june.engine.ledgers, run=run))
+    run.refresh_from_db()
+    assert run.state == RunState.WITHDRAWN
+    assert not partitions.exists(partitions.ledger_of(run.pk))
+
+
+def test_a_change_of_code_between_two_attempts_writes_everything_anew() -> None:
+    june = month()
+    run = june.request()
+    with pytest.raises(KeyboardInterrupt):
+        execute_run(run_id=run.pk, worker="dead", prepare=Dying(june.engine.ledgers, at="k2"))
+    AllocationRun.objects.filter(pk=run.pk).update(code_version="older")
+    expire(run)
+    execute_run(run_id=run.pk, worker="alive", prepare=june.engine)
+    run.refresh_from_db()
+    assert run.state == RunState.READY
+    assert june.engine.settled == ["k0", "k1", "k2"]
+
+
+def test_a_lost_message_is_sent_again_after_a_while() -> None:
+    run = month().request()
+    AllocationRun.objects.filter(pk=run.pk).update(requested_at=Now())
+    assert runs_to_wake() == []
+    AllocationRun.objects.filter(pk=run.pk).update(requested_at=F("requested_at") - dt.timedelta(seconds=6))
+    assert runs_to_wake() == [run.pk]
+    assert runs_to_wake() == []
+    AllocationRun.objects.filter(pk=run.pk).update(woken_at=Now() - dt.timedelta(seconds=31))
+    assert runs_to_wake() == [run.pk]
+
+
+def test_a_request_pins_the_earlier_packages_that_shares_may_come_from() -> None:
+    may = month(when=dt.date(2025, 5, 1))
+    march = month(may.provider, when=dt.date(2025, 3, 1))
+    month(may.provider, when=dt.date(2025, 2, 1))
+    june = month(may.provider)
+    version = june.package.methodology_version
+    version.options = {"fallback": ["previous_shares", "unallocated"], "fallback_months": 3}
+    version.save()
+    newer = month(may.provider, when=dt.date(2025, 5, 1), seed=9)
+    run = request_run(viewer=OPERATOR, package_id=june.package.pk)
+    assert [i.package for i in run.inputs.all()] == [newer.package, march.package]

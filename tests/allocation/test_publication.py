@@ -1,0 +1,132 @@
+"""Publishing a month: checked, all at once, and never undone."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.db import connection
+
+from allocation.models import AccountTotal, Cause, LedgerRow, PublishedMonth, RunProof, RunState
+from allocation.services.proof import ProofError
+from allocation.services.publication import (
+    AlreadyPublished,
+    MonthLocked,
+    NotPublishable,
+    lock_month,
+    publish_run,
+    withdraw_run,
+)
+from allocation.services.system import system
+from tests.factories.connections import elsewhere
+from tests.factories.months import MONTH, NOW, OPERATOR, month
+
+pytestmark = pytest.mark.django_db
+
+
+def test_publishing_moves_the_pointer_and_binds_the_methodology() -> None:
+    june = month()
+    run = june.run()
+    publication = publish_run(viewer=OPERATOR, run_id=run.pk)
+    assert PublishedMonth.objects.get(provider=june.provider, month=MONTH).publication == publication
+    assert (publication.cause, publication.restates, publication.published_at) == (Cause.FIRST, None, NOW)
+    run.refresh_from_db()
+    assert run.state == RunState.PUBLISHED
+    june.package.methodology_version.refresh_from_db()
+    assert june.package.methodology_version.bound_at == NOW
+    assert publish_run(viewer=OPERATOR, run_id=run.pk) == publication
+
+
+def test_a_month_is_not_published_a_second_time_without_a_cause() -> None:
+    june = month()
+    publish_run(viewer=OPERATOR, run_id=june.run().pk)
+    newer = month(june.provider, seed=1).run()
+    with pytest.raises(AlreadyPublished):
+        publish_run(viewer=OPERATOR, run_id=newer.pk)
+    assert newer.state == RunState.READY
+
+
+def test_a_run_that_is_not_ready_is_not_published() -> None:
+    run = month().request()
+    with pytest.raises(NotPublishable, match="queued"):
+        publish_run(viewer=OPERATOR, run_id=run.pk)
+
+
+def test_a_ledger_changed_after_its_proof_is_not_published() -> None:
+    june = month()
+    run = june.run()
+    row = LedgerRow.objects.filter(run=run, ug__gt=0).first()
+    LedgerRow.objects.filter(run=run, pk=row.pk).update(ug=row.ug + 1)
+    with pytest.raises(ProofError):
+        publish_run(viewer=OPERATOR, run_id=run.pk)
+    assert not PublishedMonth.objects.filter(provider=june.provider).exists()
+
+
+def test_a_row_moved_between_customers_and_internal_is_not_published() -> None:
+    run = month().run()
+    row = LedgerRow.objects.filter(run=run, account__external_id="a0", ug__gt=0).first()
+    customer = LedgerRow.objects.filter(run=run, account__external_id="a1").first()
+    LedgerRow.objects.filter(run=run, pk=row.pk).update(account=customer.account)
+    with pytest.raises(ProofError, match="stored"):
+        publish_run(viewer=OPERATOR, run_id=run.pk)
+
+
+def test_a_missing_row_of_zero_is_not_published() -> None:
+    run = month().run()
+    row = LedgerRow.objects.filter(run=run, ug=0).first()
+    LedgerRow.objects.filter(run=run, pk=row.pk).delete()
+    with pytest.raises(ProofError, match="rows"):
+        publish_run(viewer=OPERATOR, run_id=run.pk)
+
+
+def test_a_tampered_proof_is_not_published() -> None:
+    run = month().run()
+    proof = RunProof.objects.filter(run=run, source_ug__gt=0).first()
+    RunProof.objects.filter(pk=proof.pk).update(source_ug=proof.source_ug + 1, external_ug=proof.external_ug + 1)
+    with pytest.raises(ProofError, match="stored"):
+        publish_run(viewer=OPERATOR, run_id=run.pk)
+
+
+@pytest.mark.usefixtures("committed")
+def test_two_publishers_at_once_publish_once() -> None:
+    june = month()
+    run = june.run()
+    results = elsewhere(
+        lambda: publish_run(viewer=OPERATOR, run_id=run.pk),
+        lambda: publish_run(viewer=system(NOW + dt.timedelta(1)), run_id=run.pk),
+    )
+    assert len({p.pk for p in results}) == 1
+    assert PublishedMonth.objects.filter(provider=june.provider).count() == 1
+
+
+def test_withdrawing_takes_the_month_from_readers_and_keeps_its_figures() -> None:
+    june = month()
+    run = june.run()
+    publication = publish_run(viewer=OPERATOR, run_id=run.pk)
+    withdraw_run(viewer=system(NOW + dt.timedelta(1)), run_id=run.pk, reason="wrong meter")
+    run.refresh_from_db()
+    assert run.state == RunState.WITHDRAWN
+    assert not PublishedMonth.objects.filter(provider=june.provider).exists()
+    assert publication.withdrawal.reason == "wrong meter"
+    assert LedgerRow.objects.filter(run=run).count() == run.ledger_rows
+    assert AccountTotal.objects.filter(run=run).exists()
+
+
+def test_a_locked_month_is_not_withdrawn() -> None:
+    june = month()
+    run = june.run()
+    publish_run(viewer=OPERATOR, run_id=run.pk)
+    lock_month(viewer=OPERATOR, provider_id=june.provider.pk, month=MONTH)
+    with pytest.raises(MonthLocked):
+        withdraw_run(viewer=OPERATOR, run_id=run.pk, reason="x")
+
+
+def test_attaching_a_partition_waits_for_no_reader() -> None:
+    """The lock that attaching takes does not conflict with the one that reading takes."""
+    june = month()
+    publish_run(viewer=OPERATOR, run_id=june.run().pk)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'allocation_ledgerrow'::regclass"
+        )
+        assert "AccessExclusiveLock" not in {mode for (mode,) in cursor.fetchall()}
