@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import pytest_django
+
 XDIST_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 # 0 belongs to the clone itself; see DATABASE_COUNT of the embedded broker.
 BROKER_DATABASE = 1 + int(XDIST_WORKER.removeprefix("gw")) % 63
@@ -44,6 +46,13 @@ def pytest_configure() -> None:
 def pytest_sessionstart() -> None:
     """End the worker of a killed test run: it would hold the database that is created anew."""
     end_leftovers(SERVICES_MARK)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> None:  # noqa: ARG001 extends the fixture of this name
+    """Let pytest-django empty the audit log between tests that commit; the test of that trigger enables it again."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE accounts_auditentry DISABLE TRIGGER audit_no_truncate")
 
 
 def live_environment() -> dict[str, str]:

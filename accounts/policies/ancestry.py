@@ -10,7 +10,7 @@ from django.db import connection
 from accounts.models import NodeKind, NodeRef
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
     from datetime import date
 
 
@@ -22,22 +22,24 @@ class Ancestor(NamedTuple):
 
 
 _ABOVE = """
-WITH asked AS (SELECT DISTINCT node AS id FROM unnest(%(nodes)s::bigint[]) AS node),
+WITH asked AS (
+    SELECT DISTINCT node AS id, month FROM unnest(%(nodes)s::bigint[], %(months)s::date[]) AS pair (node, month)
+),
 leaf AS (
-    SELECT asked.id, asked.id AS account_id, 0 AS height FROM asked WHERE %(kind)s = 'account'
+    SELECT asked.id, asked.month, asked.id AS account_id, 0 AS height FROM asked WHERE %(kind)s = 'account'
     UNION ALL
-    SELECT asked.id, part.account_id, 1 FROM asked JOIN accounts_resourcegroup part ON part.id = asked.id
+    SELECT asked.id, asked.month, part.account_id, 1 FROM asked JOIN accounts_resourcegroup part ON part.id = asked.id
     WHERE %(kind)s = 'resource_group'
 ), place AS (
-    SELECT leaf.id, member.directory_id, member.group_id, leaf.height + 1 AS height
+    SELECT leaf.id, leaf.month, member.directory_id, member.group_id, leaf.height + 1 AS height
     FROM leaf JOIN accounts_accountmembership member ON member.account_id = leaf.account_id
-    WHERE member.superseded_by_id IS NULL AND member.valid_from <= %(month)s
-        AND (member.valid_to IS NULL OR member.valid_to > %(month)s)
+    WHERE member.superseded_by_id IS NULL AND member.valid_from <= leaf.month
+        AND (member.valid_to IS NULL OR member.valid_to > leaf.month)
     UNION ALL
-    SELECT asked.id, grouping.directory_id, grouping.id, 0
+    SELECT asked.id, asked.month, grouping.directory_id, grouping.id, 0
     FROM asked JOIN accounts_accountgroup grouping ON grouping.id = asked.id WHERE %(kind)s = 'account_group'
     UNION ALL
-    SELECT asked.id, directory.id, NULL, 0
+    SELECT asked.id, asked.month, directory.id, NULL, 0
     FROM asked JOIN accounts_resourcedirectory directory ON directory.id = asked.id
     WHERE %(kind)s = 'resource_directory'
 )
@@ -47,7 +49,7 @@ SELECT leaf.id, 'account', leaf.account_id, leaf.height FROM leaf
 UNION
 SELECT place.id, 'account_group', closure.ancestor_id, place.height + closure.depth
 FROM place JOIN accounts_groupclosure closure ON closure.descendant_id = place.group_id
-WHERE closure.valid_from <= %(month)s AND (closure.valid_to IS NULL OR closure.valid_to > %(month)s)
+WHERE closure.valid_from <= place.month AND (closure.valid_to IS NULL OR closure.valid_to > place.month)
 UNION
 SELECT place.id, 'resource_directory', place.directory_id, 100000 FROM place WHERE %(kind)s <> 'resource_directory'
 UNION
@@ -57,14 +59,15 @@ ORDER BY 1, 4
 """
 
 
-def ancestors(*, kind: NodeKind, ids: Collection[int], month: date) -> dict[int, list[Ancestor]]:
-    """Each node's way to the top in that month, the node itself first; one statement whatever the number of nodes.
+def ancestors(*, kind: NodeKind, months: Mapping[int, date]) -> dict[int, list[Ancestor]]:
+    """Each node's way to the top in its month, the node itself first; one statement whatever the number of nodes.
 
-    A group that does not exist in the month, and an account that stands alone, have no groups above them.
+    A group that does not exist in the month has its directory and enterprise above it; an account that stands alone
+    has nothing.
     """
     above: dict[int, list[Ancestor]] = defaultdict(list)
     with connection.cursor() as cursor:
-        cursor.execute(_ABOVE, {"nodes": list(ids), "kind": kind.value, "month": month})
+        cursor.execute(_ABOVE, {"nodes": list(months.keys()), "months": list(months.values()), "kind": kind.value})
         for node_id, above_kind, above_id, height in cursor.fetchall():
             above[node_id].append(Ancestor(NodeRef(NodeKind(above_kind), above_id), height))
     return dict(above)

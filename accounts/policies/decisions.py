@@ -159,7 +159,7 @@ def authority_over(viewer: Viewer, node: NodeRef, *, purpose: Purpose = Purpose.
     """
     if viewer.is_operator:
         return Authority(inside=(), via_account_id=None)
-    above = {step.ref: step.height for step in ancestors(kind=node.kind, ids=[node.id], month=viewer.month)[node.id]}
+    above = {step.ref: step.height for step in ancestors(kind=node.kind, months={node.id: viewer.month})[node.id]}
     best: tuple[tuple[int, int, tuple[str, ...]], Authority] | None = None
     for root in roots_of(viewer, purpose):
         if root.ref not in above or viewer.month not in root.months:

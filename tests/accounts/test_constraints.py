@@ -1,0 +1,237 @@
+"""What the database refuses, whoever writes."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from accounts.models import (
+    AccountMembership,
+    AuditEntry,
+    DelegatedAdministrator,
+    GroupEdge,
+    ResourceDirectory,
+    ResourceGroup,
+    User,
+)
+from tests.factories import hierarchy as make
+from tests.factories import people
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.django_db
+
+
+def _commit() -> None:
+    """Judge what is judged at commit."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+
+
+@contextmanager
+def _judged() -> Iterator[None]:
+    with transaction.atomic():
+        yield
+        _commit()
+
+
+@contextmanager
+def _refused(why: str) -> Iterator[None]:
+    """What is done inside is refused by the database, at the latest at commit."""
+    with pytest.raises(IntegrityError, match=why), _judged():
+        yield
+
+
+def _membership(account: object, directory: ResourceDirectory, group: object, start: str, end: str | None) -> None:
+    AccountMembership.objects.create(
+        account=account,
+        directory=directory,
+        group=group,
+        valid_from=make.month(start),
+        valid_to=None if end is None else make.month(end),
+        recorded_by=make.version(directory),
+    )
+
+
+def test_a_group_has_one_parent_at_a_time() -> None:
+    root = make.directory()
+    a, b = make.group("a", root), make.group("b", root)
+    child = make.group("child", root, [(a, "2025-01", "2025-06")])
+    make.edge(child, b, "2025-06", None)
+    with _refused("group_edge_one_parent"):
+        make.edge(child, b, "2025-05", "2025-06")
+
+
+def test_an_account_is_in_one_place_at_a_time() -> None:
+    root, other = make.directory(), make.directory()
+    account = make.account("x", [(root, "2025-01", "2025-06")])
+    _membership(account, other, None, "2025-06", None)
+    with _refused("membership_one_place"):
+        _membership(account, other, None, "2025-05", "2025-06")
+
+
+@pytest.mark.parametrize(("start", "end"), [("2025-03", "2025-03"), ("2025-03", "2025-02")])
+def test_a_stay_ends_after_it_starts(start: str, end: str) -> None:
+    root = make.directory()
+    with _refused("group_edge_months"):
+        make.edge(make.bare_group("a", root), None, start, end)
+
+
+def test_a_stay_starts_with_a_month() -> None:
+    root = make.directory()
+    group = make.bare_group("a", root)
+    with _refused("group_edge_months"):
+        GroupEdge.objects.create(directory=root, group=group, valid_from="2025-01-02", recorded_by=make.version(root))
+
+
+def test_a_group_is_not_its_own_parent() -> None:
+    root = make.directory()
+    group = make.bare_group("a", root)
+    with _refused("group_edge_not_itself"):
+        make.edge(group, group)
+
+
+def test_raw_edges_make_no_cycle() -> None:
+    root = make.directory()
+    a = make.group("a", root, [(None, "2025-01", "2025-06")])
+    b = make.group("b", root, [(a, "2025-01", "2025-06"), (None, "2025-06", None)])
+    c = make.group("c", root, [(b, "2025-01", None)])
+    _commit()
+    with _refused("its own ancestor"):
+        GroupEdge.objects.filter(group=a).update(superseded_by=make.version(root))
+        make.edge(a, None, "2025-01", "2025-05")
+        make.edge(a, c, "2025-05", None)
+    # In other months the same parent is fine: a went away from above b in June.
+    make.edge(a, c, "2025-06", None)
+    _commit()
+
+
+def test_a_group_does_not_outlive_its_parent() -> None:
+    root = make.directory()
+    parent = make.group("parent", root, [(None, "2025-01", "2025-06")])
+    child = make.bare_group("child", root)
+    _commit()
+    with _refused("outlive its parent"):
+        make.edge(child, parent, "2025-01", "2025-07")
+    make.edge(child, parent, "2025-01", "2025-06")
+    _commit()
+    with _refused("a group below"):
+        GroupEdge.objects.filter(group=parent).update(superseded_by=make.version(root))
+        make.edge(parent, None, "2025-01", "2025-05")
+
+
+def test_an_account_does_not_outlive_its_group() -> None:
+    root = make.directory()
+    group = make.group("g", root, [(None, "2025-01", "2025-06")])
+    account = make.account("x", [(group, "2025-01", "2025-06")])
+    with _refused("does not exist in all"):
+        _membership(account, root, group, "2025-06", None)
+    with _refused("an account in group"):
+        GroupEdge.objects.filter(group=group).update(superseded_by=make.version(root))
+
+
+def test_edges_and_memberships_stay_inside_one_directory() -> None:
+    root, other = make.directory(), make.directory()
+    foreign = make.group("foreign", other)
+    for wrong in (
+        lambda: make.edge(make.bare_group("a", root), foreign),
+        lambda: GroupEdge.objects.create(
+            directory=root,
+            group=foreign,
+            valid_from=make.month("2024-01"),
+            valid_to=make.month("2024-02"),
+            recorded_by=make.version(root),
+        ),
+        lambda: _membership(make.account("x"), root, foreign, "2025-01", None),
+        lambda: make.delegation(make.account("y", [(root, "2025-01", None)]), root, foreign),
+    ):
+        with _refused("_directory"):
+            wrong()
+
+
+def test_an_account_joins_a_directory_of_its_own_provider_only() -> None:
+    root = make.directory()
+    stranger = make.account("x", provider=make.provider("another"))
+    with _refused("another provider"):
+        _membership(stranger, root, None, "2025-01", None)
+
+
+def test_owners_of_nodes_never_change() -> None:
+    root, other = make.directory(), make.directory()
+    group, account = make.group("g", root), make.account("x")
+    part = make.resource_group(account)
+    far = make.provider("another")
+    for change in (
+        lambda: type(account).objects.filter(pk=account.pk).update(provider=far),
+        lambda: ResourceDirectory.objects.filter(pk=root.pk).update(provider=far),
+        lambda: type(group).objects.filter(pk=group.pk).update(directory=other),
+        lambda: ResourceGroup.objects.filter(pk=part.pk).update(account=make.account("y")),
+    ):
+        with _refused("never changes"):
+            change()
+
+
+def test_recorded_rows_are_superseded_once_and_nothing_else() -> None:
+    root = make.directory()
+    group = make.group("g", root)
+    make.account("x", [(group, "2025-01", None)])
+    for rows in (GroupEdge.objects.filter(group=group), AccountMembership.objects.filter(group=group)):
+        for change in (
+            lambda rows=rows: rows.update(valid_to=make.month("2030-01")),
+            lambda rows=rows: rows.delete(),
+        ):
+            with _refused("superseded, never changed"):
+                change()
+        rows.update(superseded_by=make.version(root))
+        with _refused("superseded, never changed"):
+            rows.update(superseded_by=None)
+
+
+def test_the_audit_log_is_append_only() -> None:
+    entry = AuditEntry.objects.create(at=make.NOW, action="test", node_kind="account", node_id=1)
+    _commit()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE accounts_auditentry ENABLE TRIGGER audit_no_truncate")
+    for change in (
+        lambda: AuditEntry.objects.filter(pk=entry.pk).update(action="other"),
+        lambda: AuditEntry.objects.filter(pk=entry.pk).delete(),
+        lambda: connection.cursor().execute("TRUNCATE accounts_auditentry"),
+    ):
+        with _refused("append-only"):
+            change()
+
+
+def test_a_grant_stands_once() -> None:
+    root = make.directory()
+    someone = people.person()
+    people.give(someone, root)
+    people.give(someone, root, "administrator")
+    with _refused("unique"):
+        people.give(someone, root)
+    team = people.crew(someone)
+    people.give(team, root)
+    with _refused("unique"):
+        people.give(team, root)
+
+
+def test_a_delegation_stands_once_until_it_is_revoked() -> None:
+    root = make.directory()
+    account = make.account("x", [(root, "2025-01", None)])
+    first = make.delegation(account, root)
+    with _refused("delegation_once"):
+        make.delegation(account, root)
+    DelegatedAdministrator.objects.filter(pk=first.pk).update(revoked_at=make.NOW)
+    make.delegation(account, root)
+
+
+def test_users_with_grants_made_by_them_stay() -> None:
+    root = make.directory()
+    granter = people.person()
+    people.give(people.person(), root, granted_by=granter)
+    with _refused("granted_by"):
+        User.objects.filter(pk=granter.pk)._raw_delete("default")  # noqa: SLF001 past Django's own protection
