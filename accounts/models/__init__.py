@@ -18,7 +18,7 @@ from accounts.models.access import (
 from accounts.models.account import Account, ResourceGroup
 from accounts.models.audit import AuditEntry, IdempotencyKey
 from accounts.models.directory import ResourceDirectory
-from accounts.models.enterprise import EnterpriseParent, Provider
+from accounts.models.enterprise import EnterpriseParent, NodeStatus, Provider
 from accounts.models.hierarchy import AccountGroup, AccountMembership, GroupClosure, GroupEdge, TreeVersion
 from accounts.models.node import NodeKind, NodeRef
 from accounts.models.user import User
@@ -42,6 +42,7 @@ __all__ = [
     "IdempotencyKey",
     "NodeKind",
     "NodeRef",
+    "NodeStatus",
     "Provider",
     "ResourceDirectory",
     "ResourceDirectoryUserGroupPermission",

@@ -145,6 +145,7 @@ class Model:
     grants: list[Grant] = field(default_factory=list)
     delegations: list[Delegation] = field(default_factory=list)
     publications: list[Publication] = field(default_factory=list)
+    _paths: dict[Pair, list[Node]] = field(default_factory=dict)  # walked already; forgotten when anything moves
 
     # --- The tree ---------------------------------------------------------------------------------
 
@@ -155,6 +156,17 @@ class Model:
         yield from self.groups
         yield from self.accounts
         yield from self.resource_groups
+
+    def put(self, nodes: Iterable[Node], months: Iterable[date], parent: Node | None) -> None:
+        """From now on these nodes stand under the parent in these months, or nowhere."""
+        self._paths.clear()
+        asked = list(months)
+        for node in nodes:
+            for month in asked:
+                if parent is None:
+                    self.places.pop((node, month), None)
+                else:
+                    self.places[node, month] = parent
 
     def parent(self, node: Node, month: date) -> Node | None:
         """What the node stands directly under in a month; Miscellaneous is not told apart from its directory."""
@@ -169,6 +181,11 @@ class Model:
 
     def path(self, node: Node, month: date) -> list[Node]:
         """The node and everything above it in that month, the node first."""
+        if (node, month) not in self._paths:
+            self._paths[node, month] = self._walk(node, month)
+        return self._paths[node, month]
+
+    def _walk(self, node: Node, month: date) -> list[Node]:
         way = [node]
         while (above := self.parent(way[-1], month)) is not None:
             if above in way:
@@ -218,21 +235,20 @@ class Model:
         """Whether a role reaches a node in a month: the node stands below it, and it stays inside its authority."""
         return role.node in self.path(node, month) and role.inside <= set(self.path(role.node, month))
 
-    # --- Decisions --------------------------------------------------------------------------------
-
-    def sees(self, viewer: int | None, node: Node, month: date, now: datetime) -> bool:
-        """Whether the viewer has a role that reaches the node in that month; numbers may still be switched off."""
+    def _reached(self, viewer: int | None, roles: Iterable[Role], *, numbers: bool = False) -> set[Pair]:
+        """Every (node, month) that one of the roles reaches; an operator's reach is everything."""
         if self.is_operator(viewer):
-            return True
-        return any(self.counts(role, node, month) for role in self.roles(viewer, now))
-
-    def numbers(self, viewer: int | None, node: Node, month: date, now: datetime) -> bool:
-        """Whether the viewer sees the node's own numbers in that month, as a whole."""
-        if self.is_operator(viewer):
-            return True
-        return any(
-            self.counts(role, node, month) and self._switched_on(role, node, month) for role in self.roles(viewer, now)
-        )
+            return {(node, month) for node in self.nodes() for month in self.months}
+        counting = list(roles)
+        return {
+            (node, month)
+            for node in self.nodes()
+            for month in self.months
+            if any(
+                self.counts(role, node, month) and (not numbers or self._switched_on(role, node, month))
+                for role in counting
+            )
+        }
 
     def _switched_on(self, role: Role, node: Node, month: date) -> bool:
         """Multi-account management off: only direct roles on accounts and resource groups show numbers."""
@@ -240,25 +256,29 @@ class Model:
             return True
         return all(self.directories[above].multi_account for above in self.path(node, month) if above.kind == DIRECTORY)
 
-    def administers(self, viewer: int | None, node: Node, month: date, now: datetime) -> bool:
-        """Whether the viewer is the node's administrator in that month; the switch does not matter."""
-        if self.is_operator(viewer):
-            return True
-        return any(role.role == "administrator" and self.counts(role, node, month) for role in self.direct(viewer, now))
+    # --- Decisions: sets of (node, month) -----------------------------------------------------------
 
     def seen(self, viewer: int | None, now: datetime) -> set[Pair]:
-        """Every (node, month) that the viewer sees."""
-        return {(node, month) for node in self.nodes() for month in self.months if self.sees(viewer, node, month, now)}
+        """What a role of the viewer reaches; its numbers may still be switched off."""
+        return self._reached(viewer, self.roles(viewer, now))
+
+    def numbers(self, viewer: int | None, now: datetime) -> set[Pair]:
+        """What the viewer sees the numbers of, each node as a whole."""
+        return self._reached(viewer, self.roles(viewer, now), numbers=True)
+
+    def administered(self, viewer: int | None, now: datetime) -> set[Pair]:
+        """What the viewer administers: direct roles and inheritance, nothing extended, whatever the switch."""
+        return self._reached(viewer, [role for role in self.direct(viewer, now) if role.role == "administrator"])
 
     def named(self, viewer: int | None, now: datetime) -> set[Pair]:
-        """Every (node, month) that the viewer may know by name: what they see and what stands above it."""
+        """What the viewer may know by name: what they see and what stands above it."""
         return {(above, month) for node, month in self.seen(viewer, now) for above in self.path(node, month)}
 
     def why_not(self, viewer: int | None, node: Node, month: date, now: datetime) -> Why:
         """Why a node's numbers of a month are not shown as a whole."""
-        if self.numbers(viewer, node, month, now):
+        if (node, month) in self.numbers(viewer, now):
             return Why.VISIBLE
-        return Why.MULTI_ACCOUNT_DISABLED if self.sees(viewer, node, month, now) else Why.NOT_PERMITTED
+        return Why.MULTI_ACCOUNT_DISABLED if (node, month) in self.seen(viewer, now) else Why.NOT_PERMITTED
 
     # --- Numbers ----------------------------------------------------------------------------------
 
@@ -296,6 +316,7 @@ class Model:
         `tree_month` None is as-was; a month groups all of history by the tree of that month (as-is). What may be seen
         is decided in the month of the figure, whatever the view, and by today's roles, whatever `as_of`.
         """
+        visible = self.numbers(viewer, now)
         return sum(
             ug
             for month in months
@@ -303,7 +324,7 @@ class Model:
             if (publication := self.shown(provider, month, as_of)) is not None
             for leaf, ug in publication.figures.items()
             if self.stands_below(leaf.resource_group, node, tree_month or month)
-            and self.numbers(viewer, leaf.resource_group, month, now)
+            and (leaf.resource_group, month) in visible
         )
 
     def children(self, node: Node, months: Iterable[date]) -> dict[Node, set[date]]:
@@ -349,11 +370,11 @@ class Model:
 
     def complete(self, viewer: int | None, node: Node, month: date, now: datetime) -> bool:
         """Whether the viewer sees all there is below a node: itself as a whole, and each directory of an enterprise."""
+        numbers = self.numbers(viewer, now)
         if node.kind == ENTERPRISE:
             return all(
-                self.numbers(viewer, directory, month, now)
+                (directory, month) in numbers
                 for directory, known in self.directories.items()
                 if known.enterprise == node
             )
-        whole = Node(DIRECTORY, node.id) if node.kind == MISCELLANEOUS else node
-        return self.numbers(viewer, whole, month, now)
+        return (Node(DIRECTORY, node.id) if node.kind == MISCELLANEOUS else node, month) in numbers
