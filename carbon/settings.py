@@ -304,3 +304,8 @@ LOGGING = {
         for name in ("accounts", "allocation", "graphql_api", "carbon", "celery")
     },
 }
+
+# --- GraphQL ---------------------------------------------------------------------------------------
+
+# Whether those who are signed in may ask for the schema; nobody else ever may.
+GRAPHQL_INTROSPECTION = ENV.bool("CANOPY_GRAPHQL_INTROSPECTION", True)

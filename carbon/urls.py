@@ -7,6 +7,7 @@ from carbon import health
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("graphql/", include("graphql_api.urls")),
     path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

@@ -67,7 +67,8 @@ def effective_options(preset: str, overrides: Mapping[str, object]) -> Options:
         except ValueError as error:
             findings.append(_bad(name, str(error)))
     effective = dataclasses.replace(PRESETS[preset], **values)  # type: ignore[arg-type] # checked one by one above
-    if not findings and (effective.dependencies == "step_down") != bool(effective.step_down_order):
+    # An empty array is an order, too: all services by code.
+    if not findings and (effective.dependencies == "step_down") != ("step_down_order" in overrides):
         findings.append(_bad("step_down_order", "step_down_order goes with dependencies = step_down, and only with it"))
     if findings:
         raise PackageRejectedError(tuple(findings))

@@ -1,10 +1,12 @@
-"""How much: packages, methodology versions, runs, ledger, roll-ups, publications."""
+"""How much: packages, activity, methodology versions, runs, ledger, roll-ups, publications."""
 
+from allocation.models.activity import PackageAccount, PackageCluster, PackageService, ServiceUse, UsageRow
 from allocation.models.catalog import Cluster, Region, Service
 from allocation.models.ledger import LedgerRow, SpecialAccount
 from allocation.models.methodology import MethodologyVersion
 from allocation.models.package import Package, PackageFinding, Severity
 from allocation.models.publication import Cause, Publication, PublishedMonth, Restatement, Withdrawal
+from allocation.models.racks import Machine, Rack, RackResource, RackUse
 from allocation.models.rollups import AccountTotal, ContainerTotal, Grain, LineAmounts
 from allocation.models.runs import (
     LEGAL_TRANSITIONS,
@@ -19,6 +21,7 @@ from allocation.models.runs import (
     RunState,
     RunTransition,
 )
+from allocation.models.sites import Asset, DirectGas, GlobalWarmingPotential, Instrument, SharedPool, Site
 
 __all__ = [
     "LEGAL_TRANSITIONS",
@@ -26,17 +29,28 @@ __all__ = [
     "RUNNING",
     "AccountTotal",
     "AllocationRun",
+    "Asset",
     "Cause",
     "Cluster",
     "ContainerTotal",
+    "DirectGas",
+    "GlobalWarmingPotential",
     "Grain",
+    "Instrument",
     "LedgerRow",
     "LineAmounts",
+    "Machine",
     "MethodologyVersion",
     "Package",
+    "PackageAccount",
+    "PackageCluster",
     "PackageFinding",
+    "PackageService",
     "Publication",
     "PublishedMonth",
+    "Rack",
+    "RackResource",
+    "RackUse",
     "Region",
     "Restatement",
     "RunChunk",
@@ -47,7 +61,11 @@ __all__ = [
     "RunState",
     "RunTransition",
     "Service",
+    "ServiceUse",
     "Severity",
+    "SharedPool",
+    "Site",
     "SpecialAccount",
+    "UsageRow",
     "Withdrawal",
 ]

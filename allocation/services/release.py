@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Exists, OuterRef, Q
 
+from accounts.months import shift
 from allocation.models import AllocationRun, Package, Publication, RunFinding, RunState, Severity
 from allocation.services.proof import ProofError
 from allocation.services.publication import AlreadyPublished, NotPublishable, publish_run
@@ -27,9 +28,7 @@ def is_due(provider: Provider, month: dt.date, now: dt.datetime) -> bool:
     With a lag of 2 and day 15, June is due from 15 August on (whole months lie between its end and that month: July).
     """
     today = now.astimezone(ZoneInfo(provider.time_zone)).date()
-    index = month.year * 12 + month.month - 1 + provider.release_lag_months
-    due = month.replace(year=index // 12, month=index % 12 + 1, day=provider.release_day)
-    return today >= due
+    return today >= shift(month, provider.release_lag_months).replace(day=provider.release_day)
 
 
 def publish_due_months(*, now: dt.datetime) -> list[Publication]:

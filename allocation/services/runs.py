@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Max, Q
 from django.db.models.functions import Now
 
+from accounts.months import shift
 from accounts.services.refusal import NotFound, Refusal, require_operator
 from allocation.models import RUNNING, AllocationRun, Package, RunInput, RunState
 from allocation.services import partitions
@@ -118,9 +119,7 @@ def _earlier_packages(package: Package) -> list[Package]:
     if "previous_shares" not in options.get("fallback", []):
         return []
     months = int(options.get("fallback_months", 0))
-    index = package.month.year * 12 + package.month.month - 1 - months
-    oldest = package.month.replace(year=index // 12, month=index % 12 + 1)
-    window = Q(provider=package.provider_id, month__gte=oldest, month__lt=package.month)
+    window = Q(provider=package.provider_id, month__gte=shift(package.month, -months), month__lt=package.month)
     return list(Package.objects.filter(window).order_by("-month", "-number").distinct("month"))
 
 
@@ -134,6 +133,18 @@ def newest_package(*, provider_code: str, month: dt.date) -> Package:
     if package is None:
         raise NoPackage(f"no package of {provider_code} for {month:%Y-%m} was loaded")
     return package
+
+
+def newest_ready_run(package: Package) -> AllocationRun:
+    """Return the newest run of a package that can be published or is.
+
+    Raises:
+        NoPackage: there is none.
+    """
+    run = package.runs.filter(state__in=(RunState.READY, RunState.PUBLISHED)).order_by("-pk").first()
+    if run is None:
+        raise NoPackage(f"{package} has no run that is ready")
+    return run
 
 
 def cancel_run(*, viewer: Viewer, run_id: int) -> AllocationRun:

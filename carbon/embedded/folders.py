@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import stat
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from carbon.embedded.errors import EmbeddedServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # The kernel keeps 108 bytes for a socket's path (104 on macOS), the final zero included.
 SOCKET_PATH_BYTES = 103
@@ -56,6 +57,19 @@ def owned_folder(path: Path, mode: int) -> Path:
         raise EmbeddedServerError(f"{path} exists and is not ours; remove it")
     path.chmod(mode)
     return path
+
+
+def remove_outside(state: Path, patterns: Sequence[str]) -> None:
+    """Remove some of what lies outside, and the folder that holds it with the last of it."""
+    outside = outside_folder(state)
+    for pattern in patterns:
+        for path in outside.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+    with contextlib.suppress(OSError):  # not there, or something else is in it
+        outside.rmdir()
 
 
 def fits_socket(folder: Path) -> bool:

@@ -31,6 +31,7 @@ from carbon.embedded.folders import (
     outside_folder,
     owned_folder,
     path_digest,
+    remove_outside,
     tail,
     written,
 )
@@ -188,7 +189,9 @@ class PostgresServer:
         if folder is not None:
             inside = folder.is_relative_to(self.state)
             shutil.rmtree(folder if inside else folder.parent, ignore_errors=True)
-        shutil.rmtree(outside_folder(self.state) / SOCKETS_OUTSIDE, ignore_errors=True)
+        if not self._belongs_to_another(outside_folder(self.state) / "postgres"):
+            # Also what a start left that was killed before it had made a cluster.
+            remove_outside(self.state, ("postgres", "binaries-*", "draft-*", "owner", SOCKETS_OUTSIDE))
         self._pointer.unlink(missing_ok=True)
         self._sockets = None
 
@@ -246,9 +249,8 @@ class PostgresServer:
         self._give(folder, account)
         if account.is_self:
             return True
-        return (
-            account.run([wheel_binaries() / "postgres", "--version"], timeout_seconds=20) == 0
-            and account.run(["/bin/sh", "-c", 'test -w "$1"', "sh", folder]) == 0
+        return account.can([wheel_binaries() / "postgres", "--version"]) and account.can(
+            ["/bin/sh", "-c", 'test -w "$1"', "sh", folder]
         )
 
     def _outside_home(self, account: Account) -> Path:
@@ -256,7 +258,7 @@ class PostgresServer:
         for parent in ("/var/tmp", "/tmp", "/opt"):  # noqa: S108 owned_folder refuses what is not ours
             outside = owned_folder(outside_folder(self.state, Path(parent)), 0o711)
             binaries = self._copy_binaries(outside)
-            if account.run([binaries / "postgres", "--version"], timeout_seconds=20) == 0:
+            if account.can([binaries / "postgres", "--version"]):
                 folder = outside / "postgres"
                 self._give(folder, account)
                 return folder

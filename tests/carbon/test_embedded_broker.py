@@ -129,7 +129,7 @@ def test_a_long_path_with_spaces_works() -> None:
     finally:
         server.remove()
         shutil.rmtree(folder)
-    assert not server.socket.parent.exists()
+    assert not server.socket.parent.parent.exists()
 
 
 def test_a_server_on_the_path_replaces_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

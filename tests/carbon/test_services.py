@@ -152,9 +152,9 @@ def test_a_taken_port_is_told_before_anything_starts() -> None:
 
 TAKEN = """
 import sys
-from carbon.management.commands.serve import Command, CommandError
+from carbon.management.commands.serve import CommandError, check_port
 try:
-    Command._check_port("127.0.0.1", int(sys.argv[1]))
+    check_port("127.0.0.1", int(sys.argv[1]))
 except CommandError as error:
     print(error)
 """

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from accounts.models import Account, Provider, ResourceGroup
-from accounts.models.account import AccountKind
 from allocation.engine.frames import ENERGY_LINE, LINES, Finding, Ledger
-from allocation.models import AllocationRun, Cluster, MethodologyVersion, Package, RunLocation, Service
+from allocation.models import AllocationRun, Cluster, MethodologyVersion, Package, PackageAccount, RunLocation, Service
 from allocation.services.execution import execute_run
 from allocation.services.runs import request_run
 from allocation.services.system import system
@@ -107,10 +106,13 @@ def month(
         Account.objects.get_or_create(
             provider=owner,
             external_id=f"a{i}",
-            defaults={"kind": AccountKind.INTERNAL if i == 0 else AccountKind.CUSTOMER},
         )[0]
         for i in range(accounts)
     ]
+    PackageAccount.objects.bulk_create(
+        PackageAccount(package=package, row=row, account=account, internal=row == 2)
+        for row, account in enumerate(owners, start=2)
+    )
     for account, group in itertools.product(owners, ("default", "web")):
         ResourceGroup.objects.get_or_create(account=account, code=group)
     ledgers = {code: _ledger(code, services, [a.external_id for a in owners], draw) for code in codes}

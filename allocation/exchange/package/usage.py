@@ -135,6 +135,10 @@ class UsageReader:
         self.accepted = 0
         self.rejected = 0
 
+    def indices(self, column: str, texts: Sequence[str]) -> npt.NDArray[np.int32]:
+        """Return the numbers of sound codes of a column, for rows of other tables; new resource groups are added."""
+        return self._coders[column].encode(pa.chunked_array([pa.array(texts, type=pa.string())]))
+
     def chunks(self, findings: Findings) -> Iterator[pa.RecordBatch]:
         """Yield the accepted rows: int32 `cluster`, `service`, `account`, `resource_group`, string `quantity`.
 

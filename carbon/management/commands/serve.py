@@ -40,7 +40,7 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, processes: int, **_options: Any) -> None:  # noqa: ANN401 Django's
         self._check_migrations()
-        self._check_port(host, port)
+        check_port(host, port)
         try:
             with stop_requests(), sole_command(settings.STATE_DIR):
                 self._serve(host, port, processes)
@@ -71,16 +71,21 @@ class Command(BaseCommand):
             raise CommandError(f"{len(plan)} migrations are not applied: manage.py migrate")
         connections[DEFAULT_DB_ALIAS].close()  # it would idle for hours
 
-    @staticmethod
-    def _check_port(host: str, port: int) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with contextlib.closing(socket.socket(family)) as probe:
-            # As the server will: a port that only waits for its last connections is free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                raise CommandError(f"{host} port {port}: {error.strerror}; choose another with --port") from error
+
+def check_port(host: str, port: int) -> None:
+    """See that nobody listens there.
+
+    Raises:
+        CommandError: somebody does, or the address is not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with contextlib.closing(socket.socket(family)) as probe:
+        # As the server will: a port that only waits for its last connections is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(f"{host} port {port}: {error.strerror}; choose another with --port") from error
 
 
 def debug_on_loopback(host: str) -> dict[str, str]:

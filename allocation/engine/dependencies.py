@@ -1,0 +1,149 @@
+"""Services built on services: T = D + P'T and its alternatives (section 5, step 6).
+
+Per unit of output the system reads Q(s) t(s) = D(s) + sum over providers j of M(j, s) t(j), with t = T / Q: the same
+matrix for every line, and the leaves of a service get usage x t.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from allocation.engine import quality as classes
+from allocation.engine.columns import added, scaled, zeros
+from allocation.engine.graph import components, connected, reaching
+from allocation.engine.linear import solve
+from allocation.engine.units import ONE, ZERO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from fractions import Fraction
+
+    from allocation.engine.columns import Columns
+    from allocation.engine.frames import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Columns per unit of output of services with output to leaves, and the whole amount of those that keep theirs.
+
+    `kept` are services without output and members of closed classes: step 8 moves what they have. `classes` are the
+    classes of energy that reach each service; `closed` the sets of services that feed only each other.
+    """
+
+    per_unit: Mapping[str, Columns]
+    kept: Mapping[str, Columns]
+    classes: Mapping[str, int]
+    closed: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The services of a cluster: direct columns and classes, output to leaves, quantities delivered to each other."""
+
+    direct: Mapping[str, Columns]
+    classes: Mapping[str, int]
+    usage: Mapping[str, Fraction]
+    flows: Mapping[tuple[str, str], Fraction]
+    lines: int
+
+    def services(self) -> list[str]:
+        """Return every service that occurs, by code point."""
+        found = set(self.direct) | set(self.usage)
+        for provider, consumer in self.flows:
+            found |= {provider, consumer}
+        return sorted(found)
+
+
+def closed_classes(usage: Mapping[str, Fraction], flows: Mapping[tuple[str, str], Fraction]) -> list[list[str]]:
+    """Return the sets of services that feed only each other: no path to a service with usage or without any output.
+
+    `usage` holds the net usage of the services that have a positive one.
+    """
+    edges = [edge for edge, quantity in flows.items() if quantity]
+    providers = {provider for provider, _ in edges}
+    nodes = providers | {consumer for _, consumer in edges}
+    terminals = {node for node in nodes if usage.get(node) or node not in providers}
+    return connected(nodes - reaching(terminals, edges), edges)
+
+
+def resolve(network: Network, options: Options) -> Throughput:
+    """Return what leaves every service towards its leaves, by the method of `options.dependencies`."""
+    if options.dependencies == "direct":
+        return _pass_on(network, {}, [[service] for service in network.services()], [])
+    if options.dependencies == "step_down":
+        order = _step_down_order(network, options)
+        place = {service: index for index, (service,) in enumerate(order)}
+        later = {
+            (provider, consumer): quantity
+            for (provider, consumer), quantity in network.flows.items()
+            if quantity and place[consumer] > place[provider]
+        }
+        return _pass_on(network, later, order, [])
+    closed = closed_classes(network.usage, network.flows)
+    within = {service for members in closed for service in members}
+    flows = {edge: quantity for edge, quantity in network.flows.items() if quantity and edge[0] not in within}
+    successors: dict[str, list[str]] = {service: [] for service in network.services()}
+    for provider, consumer in sorted(flows):
+        successors[provider].append(consumer)
+    return _pass_on(network, flows, components(successors), closed)
+
+
+def _step_down_order(network: Network, options: Options) -> list[list[str]]:
+    services = network.services()
+    named = [service for service in options.step_down_order if service in services]
+    return [[service] for service in named + sorted(set(services) - set(named))]
+
+
+def _pass_on(
+    network: Network,
+    flows: Mapping[tuple[str, str], Fraction],
+    order: Sequence[Sequence[str]],
+    closed: Sequence[Sequence[str]],
+) -> Throughput:
+    """Solve component by component, providers first."""
+    received: dict[str, Columns] = {}
+    reached: dict[str, int] = {}
+    output = dict(network.usage)
+    consumers: dict[str, list[tuple[str, Fraction]]] = {}
+    for (provider, consumer), quantity in flows.items():
+        output[provider] = output.get(provider, ZERO) + quantity
+        consumers.setdefault(provider, []).append((consumer, quantity))
+    per_unit: dict[str, Columns] = {}
+    kept: dict[str, Columns] = {}
+    for members in order:
+        for service in members:
+            received[service] = added(
+                received.get(service, zeros(network.lines)), network.direct.get(service, zeros(network.lines))
+            )
+            reached[service] = reached.get(service, classes.NO_CLASS) | network.classes.get(service, classes.NO_CLASS)
+        if len(members) == 1 and not output.get(members[0]):
+            kept[members[0]] = received[members[0]]
+            continue
+        for service, columns in zip(members, _solve(members, received, output, flows), strict=True):
+            per_unit[service] = columns
+        union = classes.NO_CLASS
+        for service in members:
+            union |= reached[service]
+        for service in members:
+            reached[service] = union
+            for consumer, quantity in consumers.get(service, ()):
+                reached[consumer] = reached.get(consumer, classes.NO_CLASS) | union
+                if consumer not in members:
+                    inflow = scaled(per_unit[service], quantity)
+                    received[consumer] = added(received.get(consumer, zeros(network.lines)), inflow)
+    return Throughput(per_unit, kept, reached, closed)
+
+
+def _solve(
+    members: Sequence[str],
+    received: Mapping[str, Columns],
+    output: Mapping[str, Fraction],
+    flows: Mapping[tuple[str, str], Fraction],
+) -> list[Columns]:
+    """Return t = T / Q of a component: Q(s) t(s) - sum of M(j, s) t(j) = what it received from outside."""
+    if len(members) == 1:
+        (service,) = members
+        return [scaled(received[service], ONE / (output[service] - flows.get((service, service), ZERO)))]
+    matrix = [[(output[s] if s == j else ZERO) - flows.get((j, s), ZERO) for j in members] for s in members]
+    return [tuple(row) for row in solve(matrix, [received[service] for service in members])]

@@ -1,0 +1,89 @@
+"""Market-based electricity: green share, then the cascade of a market's instruments, then the residual mix (section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from allocation.engine.units import ZERO, exact_sum, months_between
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Mapping
+
+    import pandas as pd
+
+    from allocation.engine.findings import Findings
+
+ORDER: Final = ("EAC", "contract", "supplier_specific")
+"""Types of instruments in the order in which they are applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """An eligible instrument: `kwh` available for the month at `g_per_kwh`."""
+
+    code: str
+    row: int
+    type: str
+    kwh: Fraction
+    g_per_kwh: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a market's instruments cover: a share of every site's remaining electricity, and its emissions per kWh.
+
+    The instruments are spread over the sites in proportion to what remains, so one share holds for all of them.
+    """
+
+    share: Fraction
+    g_per_remaining_kwh: Fraction
+
+
+def read_instruments(
+    frame: pd.DataFrame, month: dt.date, window_months: int, findings: Findings
+) -> dict[str, list[Instrument]]:
+    """Return the eligible instruments by market, in the order of the cascade. Reports INELIGIBLE_INSTRUMENT."""
+    markets: dict[str, list[Instrument]] = {}
+    for row in frame.itertuples():
+        reason = None
+        if row.retired is False:
+            reason = "it is not retired"
+        elif row.vintage is not None and abs(months_between(row.vintage, month)) > window_months:
+            reason = f"its vintage is more than {window_months} months away"
+        if reason is not None:
+            message = f"instrument {row.instrument} is not applied: {reason}"
+            findings.flag("INELIGIBLE_INSTRUMENT", "instruments.csv", int(row.row), message)
+            continue
+        instrument = Instrument(
+            str(row.instrument), int(row.row), str(row.type), Fraction(row.kwh), Fraction(row.g_per_kwh)
+        )
+        markets.setdefault(str(row.market), []).append(instrument)
+    for instruments in markets.values():
+        instruments.sort(key=lambda instrument: (ORDER.index(instrument.type), instrument.code))
+    return markets
+
+
+def cover(
+    remaining_kwh: Mapping[str, Iterable[Fraction]], markets: Mapping[str, list[Instrument]], findings: Findings
+) -> dict[str, Coverage]:
+    """Run the cascade of every market: each instrument covers min(remaining, its kWh). Reports SURPLUS_INSTRUMENT.
+
+    `remaining_kwh` holds, by market, what remains of its sites after their green shares.
+    """
+    coverages: dict[str, Coverage] = {}
+    for market, parts in remaining_kwh.items():
+        total = rest = exact_sum(parts)
+        grams = ZERO
+        for instrument in markets.get(market, ()):
+            covered = min(rest, instrument.kwh)
+            rest -= covered
+            grams += covered * instrument.g_per_kwh
+            if covered < instrument.kwh:
+                surplus = float(instrument.kwh - covered)
+                message = f"instrument {instrument.code} has a surplus of {surplus} kWh, which is not carried over"
+                findings.flag("SURPLUS_INSTRUMENT", "instruments.csv", instrument.row, message)
+        coverages[market] = Coverage((total - rest) / total, grams / total) if total else Coverage(ZERO, ZERO)
+    return coverages

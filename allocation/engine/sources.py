@@ -1,0 +1,73 @@
+"""Source totals: everything that posts to a (cluster, line), and the integer that is conserved (section 5, step 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from allocation.engine import quality as classes
+from allocation.engine.units import ZERO, exact_sum, round_half_even
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(slots=True)
+class Source:
+    """Postings to one (cluster, line). `rack_assets_ug` are those that go directly to a rack."""
+
+    shared: list[Fraction] = field(default_factory=list)
+    shared_estimated: list[Fraction] = field(default_factory=list)
+    rack_assets_ug: int = 0
+    quality: int = classes.METERED
+
+    @property
+    def x_ug(self) -> int:
+        """The integer x: all postings but those of racks, added exactly and rounded half to even, once."""
+        return round_half_even(exact_sum(self.shared))
+
+    @property
+    def total_ug(self) -> int:
+        """The integer N, conserved from here on."""
+        return self.x_ug + self.rack_assets_ug
+
+    @property
+    def estimated_share(self) -> Fraction:
+        """The estimated share of the postings in x, before rounding."""
+        total = exact_sum(self.shared)
+        return exact_sum(self.shared_estimated) / total if total else ZERO
+
+
+class Sources:
+    """Sources by cluster and line. A pair exists if at least one row posts to it, even 0."""
+
+    def __init__(self) -> None:
+        self._sources: dict[tuple[str, str], Source] = {}
+
+    def post(self, cluster: str, line: str, amount: Fraction, quality: int) -> None:
+        """Post an exact amount (µg; Wh on the energy line) with the quality of its row."""
+        source = self._touch(cluster, line, quality)
+        source.shared.append(amount)
+        if classes.is_estimated(quality):
+            source.shared_estimated.append(amount)
+
+    def post_rack_asset(self, cluster: str, line: str, amount_ug: int, quality: int) -> None:
+        """Post the month's part of an asset that belongs to one rack."""
+        self._touch(cluster, line, quality).rack_assets_ug += amount_ug
+
+    def _touch(self, cluster: str, line: str, quality: int) -> Source:
+        source = self._sources.setdefault((cluster, line), Source())
+        source.quality = max(source.quality, quality)
+        return source
+
+    def of_cluster(self, cluster: str) -> dict[str, Source]:
+        """Return the sources of a cluster by line."""
+        return {line: source for (place, line), source in self._sources.items() if place == cluster}
+
+    def totals_by_line(self) -> Iterator[tuple[str, int]]:
+        """Yield (line, µg over all clusters) of every line with a posting, by code point."""
+        totals: dict[str, int] = {}
+        for (_, line), source in self._sources.items():
+            totals[line] = totals.get(line, 0) + source.total_ug
+        yield from sorted(totals.items())

@@ -1,0 +1,36 @@
+"""Effective options as they are stored with a methodology version."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from decimal import Decimal
+from typing import Any
+
+from allocation.engine.frames import Options
+
+Stored = dict[str, Any]
+"""Options as plain JSON: arrays are lists, `closure_tolerance` is a string without trailing zeros."""
+
+
+def stored_options(options: Options) -> Stored:
+    """Return the options as JSON; equal options give equal JSON."""
+    values = dataclasses.asdict(options)
+    values["closure_tolerance"] = _plain(options.closure_tolerance)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def read_options(stored: Stored) -> Options:
+    """Return what `stored_options` stored."""
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+    return Options(**{**values, "closure_tolerance": Decimal(stored["closure_tolerance"])})
+
+
+def options_digest(options: Options) -> str:
+    """Return the SHA-256 of the stored form, 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(stored_options(options), sort_keys=True).encode()).hexdigest()
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}"

@@ -1,0 +1,296 @@
+"""Which rows of the read model a viewer may add up, decided for each (node, month) in the statement that reads them.
+
+A statement starts with the nodes that were asked for. For each of them, and for each month, it takes
+
+* the inclusive total of the node itself where the viewer sees it as a whole, else
+* the totals of the highest groups below it that the viewer sees, and
+* the totals of accounts below it that the viewer sees by a role on the account alone, and
+* the ledger rows of resource groups below it that the viewer sees by a role on the resource group alone.
+
+Nothing is taken twice: an account counts alone only in the months in which no visible container holds it, a resource
+group only in the months in which its account is not visible. Months are `datemultirange`s; they are intersected and
+subtracted, never enumerated, until the published months are joined.
+
+The tree is the tree as known now, which for published months is the tree of their publications.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from accounts.months import Period
+    from accounts.policies import Viewer
+    from allocation.selectors.publications import Published
+
+
+class Kind(enum.StrEnum):
+    """Kinds of nodes whose emissions can be asked for, from the top down."""
+
+    ENTERPRISE_PARENT = "enterprise_parent"
+    RESOURCE_DIRECTORY = "resource_directory"
+    ACCOUNT_GROUP = "account_group"
+    MISCELLANEOUS = "miscellaneous"
+    ACCOUNT = "account"
+    RESOURCE_GROUP = "resource_group"
+
+
+class NodeKey(NamedTuple):
+    """A node by kind and primary key; MISCELLANEOUS has the key of its directory."""
+
+    kind: Kind
+    id: int
+
+
+class Statement(NamedTuple):
+    """The beginning of a statement (`WITH ...`, no comma at its end) and its parameters."""
+
+    text: str
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who asks about which months, and what is published for them."""
+
+    viewer: Viewer
+    published: Published
+    period: Period
+
+    def params(self) -> dict[str, Any]:
+        """Parameters that every statement has."""
+        pins = self.published.within(self.period)
+        return {
+            "viewer": self.viewer.user_id,
+            "now": self.viewer.now,
+            "start": self.period.start,
+            "bound": self.period.bound,
+            "publications": [pin.publication_id for pin in pins],
+            "runs": [pin.run_id for pin in pins],
+            "providers": [pin.provider_id for pin in pins],
+            "months": [pin.month for pin in pins],
+        }
+
+
+# `asked` has one row for each node: key (our number for it), kind, id, and the months asked for.
+ASKED = """
+asked AS MATERIALIZED (
+    SELECT number AS key, kind, node_id, datemultirange(daterange(%(start)s, %(bound)s)) AS months
+    FROM unnest(%(kinds)s::text[], %(ids)s::bigint[]) WITH ORDINALITY AS node (kind, node_id, number)
+)"""
+
+# The same with months of its own for each node.
+ASKED_WITHIN = """
+asked AS MATERIALIZED (
+    SELECT number AS key, kind, node_id, months
+    FROM unnest(%(kinds)s::text[], %(ids)s::bigint[], %(windows)s::datemultirange[])
+        WITH ORDINALITY AS node (kind, node_id, months, number)
+)"""
+
+_SEEN = """
+pin AS MATERIALIZED (
+    SELECT * FROM unnest(%(publications)s::bigint[], %(runs)s::bigint[], %(providers)s::bigint[], %(months)s::date[])
+        AS pin (publication_id, run_id, provider_id, month)
+), root AS MATERIALIZED (
+    SELECT held.node_kind, held.node_id, range_agg(daterange(held.valid_from, held.valid_to)) AS months
+    FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'numbers') AS held
+    WHERE held.valid_from < held.valid_to
+    GROUP BY held.node_kind, held.node_id
+), everything AS MATERIALIZED (
+    SELECT '{(,)}'::datemultirange AS months WHERE accounts_is_operator(%(viewer)s)
+), seen_directory AS MATERIALIZED (
+    SELECT seen.directory_id, range_agg(seen.months) AS months
+    FROM (SELECT root.node_id AS directory_id, root.months FROM root WHERE root.node_kind = 'resource_directory'
+          UNION ALL
+          SELECT directory.id, root.months
+          FROM root JOIN accounts_resourcedirectory directory ON directory.enterprise_id = root.node_id
+          WHERE root.node_kind = 'enterprise_parent' AND directory.multi_account_management
+          UNION ALL
+          SELECT directory.id, everything.months FROM accounts_resourcedirectory directory, everything) AS seen
+    GROUP BY seen.directory_id
+), seen_group AS MATERIALIZED (
+    SELECT root.node_id AS group_id, grouping.directory_id,
+           root.months - COALESCE(whole.months, '{}'::datemultirange) AS months
+    FROM root JOIN accounts_accountgroup grouping ON grouping.id = root.node_id
+    LEFT JOIN seen_directory whole ON whole.directory_id = grouping.directory_id
+    WHERE root.node_kind = 'account_group'
+), place AS MATERIALIZED (
+    -- Where the accounts in question stand, and in which of these months a visible container holds them.
+    SELECT member.account_id, member.directory_id, member.group_id, span.months,
+           span.months * (COALESCE(whole.months, '{}'::datemultirange) + COALESCE(above.months, '{}'::datemultirange)) AS held
+    FROM (SELECT node_id AS account_id FROM asked WHERE kind = 'account'
+          UNION
+          SELECT part.account_id FROM asked JOIN accounts_resourcegroup part ON part.id = asked.node_id
+          WHERE asked.kind = 'resource_group'
+          UNION
+          SELECT node_id FROM root WHERE node_kind = 'account'
+          UNION
+          SELECT part.account_id FROM root JOIN accounts_resourcegroup part ON part.id = root.node_id
+          WHERE root.node_kind = 'resource_group') AS subject
+    JOIN accounts_accountmembership member ON member.account_id = subject.account_id AND member.superseded_by_id IS NULL
+    CROSS JOIN LATERAL (SELECT datemultirange(daterange(member.valid_from, member.valid_to)) AS months) AS span
+    LEFT JOIN seen_directory whole ON whole.directory_id = member.directory_id
+    LEFT JOIN LATERAL (
+        SELECT range_agg(seen_group.months * datemultirange(daterange(closure.valid_from, closure.valid_to))) AS months
+        FROM accounts_groupclosure closure JOIN seen_group ON seen_group.group_id = closure.ancestor_id
+        WHERE closure.descendant_id = member.group_id
+    ) AS above ON true
+), seen_account AS MATERIALIZED (
+    SELECT seen.account_id, range_agg(seen.months) AS months
+    FROM (SELECT root.node_id AS account_id, root.months FROM root WHERE root.node_kind = 'account'
+          UNION ALL
+          SELECT place.account_id, place.held FROM place
+          UNION ALL
+          SELECT asked.node_id, everything.months FROM asked, everything WHERE asked.kind = 'account'
+          UNION ALL
+          SELECT part.account_id, everything.months
+          FROM asked JOIN accounts_resourcegroup part ON part.id = asked.node_id, everything
+          WHERE asked.kind = 'resource_group') AS seen
+    GROUP BY seen.account_id
+)"""
+
+# What was asked for, with the months in which the viewer sees it as a whole.
+_WHOLE = """
+asked_directory AS MATERIALIZED (
+    SELECT asked.key, directory.id AS directory_id, directory.provider_id, asked.months,
+           asked.months * COALESCE(seen.months, '{}'::datemultirange) AS whole
+    FROM asked
+    JOIN accounts_resourcedirectory directory
+        ON (asked.kind = 'resource_directory' AND directory.id = asked.node_id)
+        OR (asked.kind = 'enterprise_parent' AND directory.enterprise_id = asked.node_id)
+    LEFT JOIN seen_directory seen ON seen.directory_id = directory.id
+), asked_group AS MATERIALIZED (
+    SELECT asked.key, grouping.id AS group_id, grouping.directory_id, directory.provider_id, asked.months,
+           asked.months
+           * (COALESCE(seen.months, '{}'::datemultirange) + COALESCE(above.months, '{}'::datemultirange)) AS whole
+    FROM asked
+    JOIN accounts_accountgroup grouping ON grouping.id = asked.node_id
+    JOIN accounts_resourcedirectory directory ON directory.id = grouping.directory_id
+    LEFT JOIN seen_directory seen ON seen.directory_id = grouping.directory_id
+    LEFT JOIN LATERAL (
+        SELECT range_agg(seen_group.months * datemultirange(daterange(closure.valid_from, closure.valid_to))) AS months
+        FROM accounts_groupclosure closure JOIN seen_group ON seen_group.group_id = closure.ancestor_id
+        WHERE closure.descendant_id = grouping.id
+    ) AS above ON true
+    WHERE asked.kind = 'account_group'
+), asked_miscellaneous AS MATERIALIZED (
+    SELECT asked.key, directory.id AS directory_id, directory.provider_id, asked.months,
+           asked.months * COALESCE(seen.months, '{}'::datemultirange) AS whole
+    FROM asked
+    JOIN accounts_resourcedirectory directory ON directory.id = asked.node_id
+    LEFT JOIN seen_directory seen ON seen.directory_id = directory.id
+    WHERE asked.kind = 'miscellaneous'
+), asked_account AS MATERIALIZED (
+    SELECT asked.key, account.id AS account_id, account.provider_id, asked.months,
+           asked.months * COALESCE(seen.months, '{}'::datemultirange) AS whole
+    FROM asked
+    JOIN accounts_account account ON account.id = asked.node_id
+    LEFT JOIN seen_account seen ON seen.account_id = account.id
+    WHERE asked.kind = 'account'
+), asked_resource_group AS MATERIALIZED (
+    SELECT asked.key, part.id AS resource_group_id, part.account_id, account.provider_id, asked.months,
+           asked.months * (COALESCE(seen.months, '{}'::datemultirange)
+                           + COALESCE(own.months, '{}'::datemultirange)) AS whole
+    FROM asked
+    JOIN accounts_resourcegroup part ON part.id = asked.node_id
+    JOIN accounts_account account ON account.id = part.account_id
+    LEFT JOIN seen_account seen ON seen.account_id = account.id
+    LEFT JOIN root own ON own.node_kind = 'resource_group' AND own.node_id = part.id
+    WHERE asked.kind = 'resource_group'
+)"""
+
+# The disjoint pieces that make up what is visible of each node.
+_PARTS = """
+highest AS MATERIALIZED (
+    -- Groups with a role of their own, without the months in which another such group stands above them.
+    SELECT seen.group_id, seen.directory_id, seen.months - COALESCE(above.months, '{}'::datemultirange) AS months
+    FROM seen_group seen
+    LEFT JOIN LATERAL (
+        SELECT range_agg(higher.months * datemultirange(daterange(closure.valid_from, closure.valid_to))) AS months
+        FROM accounts_groupclosure closure JOIN seen_group higher ON higher.group_id = closure.ancestor_id
+        WHERE closure.descendant_id = seen.group_id AND closure.depth > 0
+    ) AS above ON true
+), loose_account AS MATERIALIZED (
+    -- Accounts with a role of their own, in the months in which no visible container holds them.
+    SELECT place.account_id, place.directory_id, place.group_id, place.months * root.months - place.held AS months
+    FROM place JOIN root ON root.node_kind = 'account' AND root.node_id = place.account_id
+), loose_resource_group AS MATERIALIZED (
+    SELECT part.id AS resource_group_id, part.account_id, place.directory_id, place.group_id,
+           place.months * (root.months - COALESCE(seen.months, '{}'::datemultirange)) AS months
+    FROM root
+    JOIN accounts_resourcegroup part ON part.id = root.node_id
+    JOIN place ON place.account_id = part.account_id
+    LEFT JOIN seen_account seen ON seen.account_id = part.account_id
+    WHERE root.node_kind = 'resource_group'
+), asked_place AS MATERIALIZED (
+    -- Places in which something loose may stand below what was asked for.
+    SELECT asked_directory.key, asked_directory.provider_id, asked_directory.directory_id, NULL::bigint AS group_id,
+           false AS directly, asked_directory.months - asked_directory.whole AS months
+    FROM asked_directory
+    UNION ALL
+    SELECT key, provider_id, directory_id, NULL, true, months - whole FROM asked_miscellaneous
+    UNION ALL
+    SELECT asked_group.key, asked_group.provider_id, asked_group.directory_id, closure.descendant_id, false,
+           (asked_group.months - asked_group.whole) * datemultirange(daterange(closure.valid_from, closure.valid_to))
+    FROM asked_group JOIN accounts_groupclosure closure ON closure.ancestor_id = asked_group.group_id
+    WHERE NOT isempty(asked_group.months - asked_group.whole)
+), part_directory AS MATERIALIZED (
+    SELECT key, provider_id, directory_id, whole AS months FROM asked_directory
+), part_miscellaneous AS MATERIALIZED (
+    SELECT key, provider_id, directory_id, whole AS months FROM asked_miscellaneous
+), part_group AS MATERIALIZED (
+    SELECT key, provider_id, group_id, whole AS months FROM asked_group
+    UNION ALL
+    SELECT asked_directory.key, asked_directory.provider_id, highest.group_id,
+           (asked_directory.months - asked_directory.whole) * highest.months
+    FROM asked_directory JOIN highest ON highest.directory_id = asked_directory.directory_id
+    UNION ALL
+    SELECT asked_place.key, asked_place.provider_id, highest.group_id, asked_place.months * highest.months
+    FROM asked_place JOIN highest ON highest.group_id = asked_place.group_id
+    JOIN asked_group ON asked_group.key = asked_place.key AND asked_group.group_id <> highest.group_id
+), part_account AS MATERIALIZED (
+    SELECT key, provider_id, account_id, whole AS months FROM asked_account
+    UNION ALL
+    SELECT asked_place.key, asked_place.provider_id, loose.account_id, asked_place.months * loose.months
+    FROM asked_place JOIN loose_account loose ON loose.directory_id = asked_place.directory_id
+        AND (loose.group_id = asked_place.group_id
+             OR (asked_place.group_id IS NULL AND (NOT asked_place.directly OR loose.group_id IS NULL)))
+), part_resource_group AS MATERIALIZED (
+    SELECT key, provider_id, account_id, resource_group_id, whole AS months FROM asked_resource_group
+    UNION ALL
+    SELECT asked_place.key, asked_place.provider_id, loose.account_id, loose.resource_group_id,
+           asked_place.months * loose.months
+    FROM asked_place JOIN loose_resource_group loose ON loose.directory_id = asked_place.directory_id
+        AND (loose.group_id = asked_place.group_id
+             OR (asked_place.group_id IS NULL AND (NOT asked_place.directly OR loose.group_id IS NULL)))
+    UNION ALL
+    SELECT asked_account.key, asked_account.provider_id, part.account_id, part.id,
+           (asked_account.months - asked_account.whole) * root.months
+    FROM asked_account
+    JOIN accounts_resourcegroup part ON part.account_id = asked_account.account_id
+    JOIN root ON root.node_kind = 'resource_group' AND root.node_id = part.id
+)"""
+
+
+def visible_parts(question: Question, asked: str, params: dict[str, Any]) -> Statement:
+    """Begin a statement that knows what the viewer may add up.
+
+    Args:
+        question: viewer, publications, period.
+        asked: a CTE named `asked` (key, kind, node_id, months), perhaps after others; `ASKED` for given nodes.
+        params: the parameters of `asked`.
+
+    Returns:
+        CTEs `pin`, `asked_*` (with `whole`: the months seen as a whole) and `part_directory`, `part_miscellaneous`,
+        `part_group`, `part_account`, `part_resource_group` (key, provider_id, months and the id of the part).
+    """
+    return Statement(f"WITH {asked.strip()},{_SEEN},{_WHOLE},{_PARTS}", question.params() | params)
+
+
+def given(nodes: Sequence[NodeKey]) -> dict[str, Any]:
+    """Parameters of `ASKED`; the key of a node is its place in the sequence, from 1."""
+    return {"kinds": [node.kind.value for node in nodes], "ids": [node.id for node in nodes]}

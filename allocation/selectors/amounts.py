@@ -1,0 +1,138 @@
+"""Micrograms by emission line, as roll-up rows hold them, and how they add up to totals.
+
+Lines have a provider scope and, where electricity or heat is behind them, a method. A total by location is the lines
+without a method plus those by location; by market accordingly; the two are never added to each other.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from decimal import Decimal
+
+
+class Method(enum.StrEnum):
+    """How purchased energy is accounted for."""
+
+    LOCATION_BASED = "location_based"
+    MARKET_BASED = "market_based"
+
+
+class Scope(enum.IntEnum):
+    """The provider's scope of a line."""
+
+    SCOPE_1 = 1
+    SCOPE_2 = 2
+    SCOPE_3 = 3
+
+
+class Line(NamedTuple):
+    """One emission line: its name in the package format, scope, and method if it has one."""
+
+    name: str
+    scope: Scope
+    method: Method | None
+
+
+_LOCATION, _MARKET = Method.LOCATION_BASED, Method.MARKET_BASED
+LINES: Final = (
+    Line("scope1", Scope.SCOPE_1, None),
+    Line("scope2_lbm", Scope.SCOPE_2, _LOCATION),
+    Line("scope2_mbm", Scope.SCOPE_2, _MARKET),
+    Line("scope2_heat_lbm", Scope.SCOPE_2, _LOCATION),
+    Line("scope2_heat_mbm", Scope.SCOPE_2, _MARKET),
+    Line("scope3_fera_lbm", Scope.SCOPE_3, _LOCATION),
+    Line("scope3_fera_mbm", Scope.SCOPE_3, _MARKET),
+    Line("scope3_leased_lbm", Scope.SCOPE_3, _LOCATION),
+    Line("scope3_leased_mbm", Scope.SCOPE_3, _MARKET),
+    Line("scope3_embodied", Scope.SCOPE_3, None),
+    Line("scope3_other", Scope.SCOPE_3, None),
+)
+COLUMNS: Final = (
+    *(f"{line.name}_ug" for line in LINES),
+    "energy_wh",
+    *(f"{line.name}_estimated_ug" for line in LINES),
+    "energy_estimated_wh",
+)
+_WIDTH: Final = len(LINES)
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """Exact amounts of one row: micrograms CO2e by line, facility energy in watt-hours; None = the line is not there."""
+
+    lines_ug: tuple[int | None, ...]
+    energy_wh: int | None
+    estimated_ug: tuple[int | None, ...]
+    energy_estimated_wh: int | None
+
+    @classmethod
+    def of(cls, values: Sequence[Decimal | int | None]) -> Amounts:
+        """Read `COLUMNS` of a row."""
+        whole = tuple(None if value is None else int(value) for value in values)
+        return cls(whole[:_WIDTH], whole[_WIDTH], whole[_WIDTH + 1 : -1], whole[-1])
+
+    def total_ug(self, method: Method, scopes: Collection[Scope] = tuple(Scope)) -> int | None:
+        """Add up the lines of a method and of these scopes; None if none of them is there."""
+        return _added(self.lines_ug, method, scopes)
+
+    def estimated_total_ug(self, method: Method, scopes: Collection[Scope] = tuple(Scope)) -> int | None:
+        """Add up the estimated part of the same lines."""
+        return _added(self.estimated_ug, method, scopes)
+
+
+EMPTY: Final = Amounts((None,) * _WIDTH, None, (None,) * _WIDTH, None)
+
+
+def _added(values: Sequence[int | None], method: Method, scopes: Collection[Scope]) -> int | None:
+    found = [
+        value
+        for line, value in zip(LINES, values, strict=True)
+        if value is not None and line.method in {None, method} and line.scope in scopes
+    ]
+    return sum(found) if found else None
+
+
+def sum_of(rows: Iterable[Amounts]) -> Amounts:
+    """Add rows line by line; a line is there if it is there in one of them."""
+    lines, energy, estimated, energy_estimated = EMPTY.lines_ug, EMPTY.energy_wh, EMPTY.estimated_ug, None
+    for row in rows:
+        lines = tuple(map(_plus, lines, row.lines_ug))
+        estimated = tuple(map(_plus, estimated, row.estimated_ug))
+        energy = _plus(energy, row.energy_wh)
+        energy_estimated = _plus(energy_estimated, row.energy_estimated_wh)
+    return Amounts(lines, energy, estimated, energy_estimated)
+
+
+def _plus(left: int | None, right: int | None) -> int | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return left + right
+
+
+def sums_sql(alias: str) -> str:
+    """Write `sum(alias.column) AS column` for every column."""
+    return ", ".join(f"sum({alias}.{column}) AS {column}" for column in COLUMNS)
+
+
+def total_sql(alias: str, method: Method) -> str:
+    """Write the total of a method in micrograms as SQL; NULL where none of its lines is there."""
+    columns = [f"{alias}.{line.name}_ug" for line in LINES if line.method in {None, method}]
+    added = " + ".join(f"COALESCE({column}, 0)" for column in columns)
+    return f"CASE WHEN COALESCE({', '.join(columns)}) IS NULL THEN NULL ELSE {added} END"
+
+
+def ledger_sums_sql(alias: str) -> str:
+    """Write the same columns over ledger rows, where each line is a row of its own."""
+    energy = len(LINES)
+    pairs = [(index, f"{line.name}_ug", f"{line.name}_estimated_ug") for index, line in enumerate(LINES)]
+    pairs.append((energy, "energy_wh", "energy_estimated_wh"))
+    amounts = [f"sum({alias}.ug) FILTER (WHERE {alias}.line = {index}) AS {name}" for index, name, _ in pairs]
+    estimated = [
+        f"sum({alias}.estimated_ug) FILTER (WHERE {alias}.line = {index}) AS {name}" for index, _, name in pairs
+    ]
+    return ", ".join([*amounts, *estimated])

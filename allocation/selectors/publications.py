@@ -1,0 +1,77 @@
+"""What readers may see of each (provider, month): the publication that was current at one moment, resolved once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.db import connection
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from accounts.months import Period
+
+
+class Pin(NamedTuple):
+    """One month of one provider as it is shown: a run, rolled up over a version of the tree."""
+
+    publication_id: int
+    run_id: int
+    provider_id: int
+    month: date
+    tree_version_id: int | None
+
+
+@dataclass(frozen=True)
+class Published:
+    """Publications pinned for one answer, at most one for each (provider, month).
+
+    `moment` is None for what is current, else the date of an *as-of* view.
+    """
+
+    pins: tuple[Pin, ...]
+    moment: datetime | None = None
+
+    @cached_property
+    def by_month(self) -> dict[tuple[int, date], Pin]:
+        """Find a pin by (provider, month)."""
+        return {(pin.provider_id, pin.month): pin for pin in self.pins}
+
+    @cached_property
+    def first_months(self) -> dict[int, date]:
+        """The first published month of each provider; earlier ones are not covered."""
+        first: dict[int, date] = {}
+        for pin in self.pins:
+            first[pin.provider_id] = min(pin.month, first.get(pin.provider_id, pin.month))
+        return first
+
+    def within(self, period: Period) -> list[Pin]:
+        """The pins of a period."""
+        return [pin for pin in self.pins if pin.month in period]
+
+
+_CURRENT = """
+SELECT publication.id, publication.run_id, publication.provider_id, publication.month, publication.tree_version_id
+FROM allocation_publishedmonth pointer JOIN allocation_publication publication ON publication.id = pointer.publication_id
+ORDER BY publication.provider_id, publication.month
+"""
+_AS_OF = """
+SELECT DISTINCT ON (provider_id, month) id, run_id, provider_id, month, tree_version_id
+FROM allocation_publication WHERE published_at <= %s ORDER BY provider_id, month, published_at DESC, id DESC
+"""
+
+
+def current() -> Published:
+    """Pin what is published now; one statement, so that all pointers are read at one moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CURRENT)
+        return Published(tuple(Pin(*row) for row in cursor.fetchall()))
+
+
+def as_of(*, moment: datetime) -> Published:
+    """Pin what was published at a moment, whatever was restated since."""
+    with connection.cursor() as cursor:
+        cursor.execute(_AS_OF, [moment])
+        return Published(tuple(Pin(*row) for row in cursor.fetchall()), moment)

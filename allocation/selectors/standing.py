@@ -1,0 +1,221 @@
+"""What is left out of a node's numbers, month by month, and why."""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.db import connection
+
+from allocation.policies import ASKED, ASKED_WITHIN, NodeKey, Question, given, visible_parts
+from allocation.selectors.statuses import Presence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from accounts.months import Period
+    from allocation.selectors.publications import Published
+
+
+class Reason(enum.StrEnum):
+    """Why something is left out."""
+
+    NOT_PERMITTED = "not_permitted"
+    MULTI_ACCOUNT_DISABLED = "multi_account_disabled"
+    NOT_YET_PUBLISHED = "not_yet_published"
+    NOT_COVERED = "not_covered"
+
+
+class Months(NamedTuple):
+    """Half-open spans of months; None is open."""
+
+    spans: tuple[tuple[date | None, date | None], ...]
+
+    def __contains__(self, month: object) -> bool:
+        return any(
+            (start is None or start <= month) and (bound is None or month < bound)  # type: ignore[operator] # a date
+            for start, bound in self.spans
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one directory, group, account or resource group behind a node is visible.
+
+    `whole`: months in which it is visible as a whole; `part`: months in which something below it is; `switched_off`:
+    months hidden only because multi-account management is off, with `hidden_accounts` accounts in them.
+    """
+
+    provider_id: int
+    asked: Months
+    whole: Months
+    part: Months
+    switched_off: Months
+    hidden_accounts: int
+
+
+class Omission(NamedTuple):
+    """Something left out: why, in which months, and of how many accounts (None where the viewer may not know)."""
+
+    reason: Reason
+    months: tuple[date, ...]
+    accounts: int | None
+
+
+# `see` ignores the switch: what it shows and `numbers` does not is hidden by the switch alone.
+_STANDING = """
+, known AS MATERIALIZED (
+    SELECT held.node_kind, held.node_id, range_agg(daterange(held.valid_from, held.valid_to)) AS months
+    FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'see') AS held
+    WHERE held.valid_from < held.valid_to
+    GROUP BY held.node_kind, held.node_id
+), known_directory AS MATERIALIZED (
+    SELECT seen.directory_id, range_agg(seen.months) AS months
+    FROM (SELECT node_id AS directory_id, months FROM known WHERE node_kind = 'resource_directory'
+          UNION ALL
+          SELECT directory.id, known.months
+          FROM known JOIN accounts_resourcedirectory directory ON directory.enterprise_id = known.node_id
+          WHERE known.node_kind = 'enterprise_parent') AS seen
+    GROUP BY seen.directory_id
+), part AS MATERIALIZED (
+    SELECT key, provider_id, directory_id, months FROM part_directory
+    UNION ALL SELECT key, provider_id, directory_id, months FROM part_miscellaneous
+    UNION ALL SELECT part_group.key, part_group.provider_id, grouping.directory_id, part_group.months
+        FROM part_group JOIN accounts_accountgroup grouping ON grouping.id = part_group.group_id
+    UNION ALL SELECT key, provider_id, NULL, months FROM part_account
+    UNION ALL SELECT key, provider_id, NULL, months FROM part_resource_group
+), subject AS MATERIALIZED (
+    SELECT key, provider_id, directory_id, NULL::bigint AS group_id, false AS directly, months, whole FROM asked_directory
+    UNION ALL
+    SELECT key, provider_id, directory_id, NULL, true, months, whole FROM asked_miscellaneous
+    UNION ALL
+    SELECT key, provider_id, directory_id, group_id, false, months, whole FROM asked_group
+    UNION ALL
+    SELECT key, provider_id, NULL, NULL, false, months, whole FROM asked_account
+    UNION ALL
+    SELECT key, provider_id, NULL, NULL, false, months, whole FROM asked_resource_group
+), standing AS (
+    SELECT subject.key, subject.provider_id, subject.directory_id, subject.group_id, subject.directly,
+           subject.months, subject.whole,
+           (SELECT range_agg(part.months) FROM part
+            WHERE part.key = subject.key AND part.provider_id = subject.provider_id
+                AND (part.directory_id = subject.directory_id OR part.directory_id IS NULL OR subject.directory_id IS NULL)
+           ) AS part,
+           CASE WHEN directory.multi_account_management IS FALSE
+                THEN subject.months * COALESCE(known_directory.months, '{}'::datemultirange) - subject.whole
+                ELSE '{}'::datemultirange END AS switched_off
+    FROM subject
+    LEFT JOIN accounts_resourcedirectory directory ON directory.id = subject.directory_id
+    LEFT JOIN known_directory ON known_directory.directory_id = subject.directory_id
+)
+SELECT standing.key, standing.provider_id, standing.months, standing.whole, standing.part, standing.switched_off,
+       CASE WHEN isempty(standing.switched_off) THEN 0 ELSE (
+           SELECT count(DISTINCT member.account_id)
+           FROM accounts_accountmembership member
+           LEFT JOIN accounts_groupclosure closure
+               ON closure.descendant_id = member.group_id AND closure.ancestor_id = standing.group_id
+           LEFT JOIN root ON root.node_kind = 'account' AND root.node_id = member.account_id
+           WHERE member.directory_id = standing.directory_id AND member.superseded_by_id IS NULL
+               AND (standing.group_id IS NULL OR closure.ancestor_id IS NOT NULL)
+               AND (NOT standing.directly OR member.group_id IS NULL)
+               AND NOT isempty(standing.switched_off * datemultirange(daterange(member.valid_from, member.valid_to))
+                               * CASE WHEN standing.group_id IS NULL THEN '{(,)}'::datemultirange
+                                      ELSE datemultirange(daterange(closure.valid_from, closure.valid_to)) END
+                               - COALESCE(root.months, '{}'::datemultirange))
+       ) END AS hidden_accounts
+FROM standing ORDER BY standing.key, standing.provider_id, standing.directory_id
+"""
+
+
+def standings(
+    *, question: Question, nodes: Sequence[NodeKey], windows: Sequence[str] | None = None
+) -> dict[NodeKey, list[Standing]]:
+    """How each node is visible: one row per directory for enterprises, one for others, none for unknown nodes.
+
+    `windows` restricts each node to some months, as the text of a `datemultirange`; None = the whole period.
+    """
+    if windows is None:
+        parts = visible_parts(question, ASKED, given(nodes))
+    else:
+        parts = visible_parts(question, ASKED_WITHIN, given(nodes) | {"windows": list(windows)})
+    found: dict[NodeKey, list[Standing]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(parts.text + _STANDING, parts.params)
+        for key, provider_id, asked, whole, part, switched_off, hidden in cursor.fetchall():
+            found[nodes[key - 1]].append(
+                Standing(provider_id, _months(asked), _months(whole), _months(part), _months(switched_off), hidden)
+            )
+    return dict(found)
+
+
+def _months(value: object) -> Months:
+    spans = () if value is None else tuple((span.lower, span.upper) for span in value)  # type: ignore[attr-defined] # a psycopg Multirange
+    return Months(spans)
+
+
+def presence(rows: Sequence[Standing], month: date, published: Published) -> Presence:
+    """Whether a node's amounts of one month are there."""
+    if not rows:
+        return Presence.NOT_PERMITTED
+    found = [_presence_of(row, month, published) for row in rows if month in row.asked]
+    there = [one for one in found if one in {Presence.WHOLE, Presence.PART}]
+    if there and len(there) == len(found) and Presence.PART not in there:
+        return Presence.WHOLE
+    if there:
+        return Presence.PART
+    for absence in (Presence.NOT_PERMITTED, Presence.NOT_YET_PUBLISHED):
+        if absence in found:
+            return absence
+    return Presence.NOT_COVERED
+
+
+def _presence_of(row: Standing, month: date, published: Published) -> Presence:
+    # Permission first: what is published of a hidden directory is not told.
+    if month not in row.whole and month not in row.part:
+        return Presence.NOT_PERMITTED
+    if (row.provider_id, month) not in published.by_month:
+        first = published.first_months.get(row.provider_id)
+        return Presence.NOT_COVERED if first is not None and month < first else Presence.NOT_YET_PUBLISHED
+    return Presence.WHOLE if month in row.whole else Presence.PART
+
+
+def presence_over(rows: Sequence[Standing], period: Period, published: Published) -> Presence:
+    """Whether a node's total over the months it was asked for is there."""
+    found = {presence(rows, month, published) for month in period.months() if any(month in row.asked for row in rows)}
+    if found == {Presence.WHOLE}:
+        return Presence.WHOLE
+    if found & {Presence.WHOLE, Presence.PART}:
+        return Presence.PART
+    for absence in (Presence.NOT_YET_PUBLISHED, Presence.NOT_COVERED):
+        if absence in found and Presence.NOT_PERMITTED not in found:
+            return absence
+    return Presence.NOT_PERMITTED
+
+
+def omissions(rows: Sequence[Standing], period: Period, published: Published) -> list[Omission]:
+    """Everything that is left out of a node's total over a period."""
+    months: dict[Reason, set[date]] = defaultdict(set)
+    accounts: dict[Reason, int | None] = {}
+    for row in rows:
+        for month in period.months():
+            reason = _reason(row, month, published)
+            if month in row.asked and reason is not None:
+                months[reason].add(month)
+        if row.hidden_accounts:
+            told = accounts.get(Reason.MULTI_ACCOUNT_DISABLED) or 0
+            accounts[Reason.MULTI_ACCOUNT_DISABLED] = told + row.hidden_accounts
+    return [
+        Omission(reason, tuple(sorted(months[reason])), accounts.get(reason)) for reason in Reason if reason in months
+    ]
+
+
+def _reason(row: Standing, month: date, published: Published) -> Reason | None:
+    found = _presence_of(row, month, published)
+    if found is Presence.WHOLE:
+        return None
+    if found in {Presence.NOT_YET_PUBLISHED, Presence.NOT_COVERED}:
+        return Reason(found.value)
+    return Reason.MULTI_ACCOUNT_DISABLED if month in row.switched_off else Reason.NOT_PERMITTED

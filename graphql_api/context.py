@@ -1,0 +1,73 @@
+"""What one request knows: who asks, what is published, what time it is. Pinned once, the same for every field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import connection, transaction
+
+from graphql_api.errors import Code, Refused
+from graphql_api.limits import STATEMENT_TIMEOUT_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from django.http import HttpRequest
+
+    from accounts.policies import Viewer
+    from allocation.selectors.publications import Published
+    from graphql_api.loaders import Loaders
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def in_short_transaction(user_id: int | None, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a selector or service inside a transaction of its own that ends by itself and knows the viewer.
+
+    Both settings are local to the transaction: a pooled connection carries neither to the next request.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('statement_timeout', %s, true), set_config('canopy.viewer', %s, true)",
+                [str(STATEMENT_TIMEOUT_MS), "" if user_id is None else str(user_id)],
+            )
+        return function(*args, **kwargs)
+
+
+@dataclass(slots=True)
+class Context:
+    """The context of one request.
+
+    `published` is resolved once, so that no answer mixes two publications of a month; `now` is the only clock.
+    `scopes` is None for a browser session, which may do whatever its user may.
+    """
+
+    request: HttpRequest
+    viewer: Viewer
+    published: Published
+    now: datetime
+    correlation_id: str
+    scopes: frozenset[str] | None
+    loaders: Loaders = field(init=False)
+    remembered: dict[Any, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        from graphql_api.loaders import Loaders  # noqa: PLC0415 loaders are made for a context
+
+        self.loaders = Loaders(self)
+
+    async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Cross from the event loop into synchronous code, once per selector or service call."""
+        return await sync_to_async(in_short_transaction, thread_sensitive=True)(
+            self.viewer.user_id, function, *args, **kwargs
+        )
+
+    def require_scope(self, scope: str) -> None:
+        """Refuse a token that was not given for this; INSUFFICIENT_SCOPE."""
+        if self.scopes is not None and scope not in self.scopes:
+            raise Refused(f"The token lacks the scope {scope}.", Code.INSUFFICIENT_SCOPE, scope=scope)

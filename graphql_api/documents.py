@@ -1,0 +1,161 @@
+"""From the text of a request to a document that may be executed: parsed, limited, validated, and remembered."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.conf import settings
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    StringValueNode,
+    Visitor,
+    parse,
+    specified_rules,
+    validate,
+    visit,
+)
+from strawberry.extensions import SchemaExtension
+
+from graphql_api import limits
+from graphql_api.errors import MAX_ERRORS, Code, Refused, bad_input
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REMEMBERED_DOCUMENTS = 512
+REMEMBERED_CHARACTERS = 16_384
+
+
+class Checked(NamedTuple):
+    """A parsed document, or what is wrong with the text."""
+
+    document: DocumentNode | None
+    errors: tuple[GraphQLError, ...]
+
+
+def checked(schema: GraphQLSchema, text: str) -> Checked:
+    """Parse, limit and validate; documents of ordinary length are remembered."""
+    check = _remembered if len(text) <= REMEMBERED_CHARACTERS else _check
+    return check(schema, text, settings.GRAPHQL_INTROSPECTION, settings.DEBUG)
+
+
+def _check(schema: GraphQLSchema, text: str, introspection: bool, suggestions: bool) -> Checked:  # noqa: FBT001 cache keys are positional
+    try:
+        document = parse(text, max_lexical_tokens=limits.MAX_TOKENS)
+    except GraphQLError as error:
+        return Checked(None, (_syntax(error),))
+    except RecursionError:
+        return Checked(None, (Refused("The document is nested too deeply.", Code.DEPTH_LIMIT_EXCEEDED),))
+    errors = tuple(limits.refusals(document)) or tuple(_unwritable(document))
+    if errors:
+        return Checked(document, errors[:MAX_ERRORS])
+    rules = specified_rules if introspection else (*specified_rules, limits.NoIntrospection)
+    try:
+        found = validate(schema, document, rules, max_errors=MAX_ERRORS, hide_suggestions=not suggestions)
+    except RecursionError:
+        found = [Refused("The document is nested too deeply.", Code.DEPTH_LIMIT_EXCEEDED)]
+    return Checked(document, tuple(_invalid(error) for error in found[:MAX_ERRORS]))
+
+
+_remembered = lru_cache(maxsize=REMEMBERED_DOCUMENTS)(_check)
+
+
+def _syntax(error: GraphQLError) -> GraphQLError:
+    if "token" in error.message and "limit" in error.message.lower():
+        return Refused(f"At most {limits.MAX_TOKENS} tokens are allowed.", Code.TOKEN_LIMIT_EXCEEDED)
+    error.extensions = {"code": Code.GRAPHQL_PARSE_FAILED.value}
+    return error
+
+
+def _invalid(error: GraphQLError) -> GraphQLError:
+    if not (error.extensions and "code" in error.extensions):
+        error.extensions = {"code": Code.GRAPHQL_VALIDATION_FAILED.value}
+    return error
+
+
+class _Texts(Visitor):
+    """Find texts that PostgreSQL cannot store."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bad: list[StringValueNode] = []
+
+    def enter_string_value(self, node: StringValueNode, *_args: object) -> None:
+        if not is_writable(node.value):
+            self.bad.append(node)
+
+
+def is_writable(text: str) -> bool:
+    """Tell whether a text can be stored: neither U+0000 nor half a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _unwritable(document: DocumentNode) -> Iterator[GraphQLError]:
+    texts = _Texts()
+    visit(document, texts)
+    for _ in texts.bad[:1]:
+        yield bad_input("A text contains U+0000 or half a surrogate pair.")
+
+
+class CheckedDocuments(SchemaExtension):
+    """Gives the executor the checked document and measures its cost with the variables of the request."""
+
+    def on_parse(self) -> Iterator[None]:
+        """Take the document out of memory, or parse, limit and validate it."""
+        context = self.execution_context
+        schema = context.schema._schema  # noqa: SLF001 Strawberry has no public name for the core schema
+        found = checked(schema, context.query or "")
+        if found.document is None:
+            raise found.errors[0]
+        context.graphql_document = found.document
+        self.errors = found.errors
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Report what was found, then the cost."""
+        context = self.execution_context
+        context.pre_execution_errors = list(self.errors) or self._cost()
+        yield
+
+    def _cost(self) -> list[GraphQLError]:
+        context = self.execution_context
+        document = context.graphql_document
+        name = context.operation_name
+        if document is None:
+            return []
+        for node in document.definitions:
+            if isinstance(node, OperationDefinitionNode) and (name is None or (node.name and node.name.value == name)):
+                found = limits.cost_of(document, node, context.variables or {}, READS)
+                if found > limits.MAX_COST:
+                    told = f"The query costs {found}, allowed are {limits.MAX_COST}. Ask for smaller pages."
+                    return [Refused(told, Code.COST_LIMIT_EXCEEDED, cost=found, limit=limits.MAX_COST)]
+        return []
+
+
+# Fields that read rows; `schema` fills it in from the types, tests check that it is complete.
+READS: frozenset[str] = frozenset(
+    {
+        "accounts",
+        "audit",
+        "byAccount",
+        "byAccountGroup",
+        "byLocation",
+        "byResourceGroup",
+        "byService",
+        "children",
+        "comparedWith",
+        "coverage",
+        "emissions",
+        "explain",
+        "grants",
+        "hierarchyNode",
+        "node",
+        "path",
+        "resourceGroups",
+        "search",
+    }
+)

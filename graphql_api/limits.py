@@ -1,0 +1,236 @@
+"""What a document may ask for at most, measured before anything is executed.
+
+Every measure walks each fragment once and remembers it (a fragment that is spread a thousand times is not walked a
+thousand times). The rule classes are built at import, so that documents already checked are remembered as such.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    ValidationContext,
+    VariableNode,
+)
+
+from graphql_api.errors import Code, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MAX_BODY_BYTES: Final = 256 * 1024
+MAX_JSON_DEPTH: Final = 32
+MAX_NUMBER_CHARACTERS: Final = 40
+MAX_TOKENS: Final = 2_000
+MAX_DEPTH: Final = 12
+MAX_ALIASES: Final = 40
+MAX_DIRECTIVES: Final = 20
+MAX_FRAGMENTS: Final = 50
+MAX_SAME_FIELD: Final = 50
+MAX_COST: Final = 20_000
+STATEMENT_TIMEOUT_MS: Final = 5_000
+
+DEFAULT_PAGE: Final = 50
+MAX_PAGE: Final = 100
+# A field that takes rows out of the database costs more than one that reads an attribute.
+READ_COST: Final = 10
+# Lists without pages are short: months, services behind a summary, entries of a path.
+LIST_FACTOR: Final = 12
+
+
+class Measure(NamedTuple):
+    """What a selection set holds, everything spread into it included."""
+
+    depth: int = 0
+    aliases: int = 0
+    directives: int = 0
+
+
+@dataclass(slots=True)
+class _Document:
+    fragments: Mapping[str, FragmentDefinitionNode]
+    known: dict[str, Measure]
+    open: set[str]
+
+    def measure(self, selections: SelectionSetNode | None) -> Measure:
+        depth = aliases = directives = 0
+        for node in selections.selections if selections else ():
+            directives += len(node.directives or ())
+            if isinstance(node, FragmentSpreadNode):
+                below, level = self.fragment(node.name.value), 0
+            elif isinstance(node, InlineFragmentNode):
+                below, level = self.measure(node.selection_set), 0
+            elif isinstance(node, FieldNode):
+                below, level = self._field(node)
+                aliases += node.alias is not None
+            depth = max(depth, level + below.depth)
+            aliases += below.aliases
+            directives += below.directives
+        return Measure(depth, aliases, directives)
+
+    def _field(self, node: FieldNode) -> tuple[Measure, int]:
+        # Introspection has a depth of its own (graphql-core's MaxIntrospectionDepthRule).
+        if node.name.value in {"__schema", "__type"}:
+            below = self.measure(node.selection_set)
+            return Measure(0, below.aliases, below.directives), 1
+        return self.measure(node.selection_set), 1
+
+    def fragment(self, name: str) -> Measure:
+        if name in self.known:
+            return self.known[name]
+        if name in self.open:
+            raise Refused("Fragments spread one another in a circle.", Code.FRAGMENT_CYCLE)
+        definition = self.fragments.get(name)
+        if definition is None:
+            return Measure()  # KnownFragmentNames reports it
+        self.open.add(name)
+        found = self.measure(definition.selection_set)
+        self.open.remove(name)
+        here = Measure(found.depth, found.aliases, found.directives + len(definition.directives or ()))
+        self.known[name] = here
+        return here
+
+
+def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    """Find the document's fragments by name."""
+    return {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+
+
+def refusals(document: DocumentNode) -> Iterator[Refused]:
+    """Yield what the document has too much of: depth, aliases, directives, fragments, repetitions of one field."""
+    fragments = fragments_of(document)
+    if len(fragments) > MAX_FRAGMENTS:
+        yield Refused(f"At most {MAX_FRAGMENTS} fragments are allowed.", Code.FRAGMENT_LIMIT_EXCEEDED)
+        return
+    whole = _Document(fragments, {}, set())
+    try:
+        for name in fragments:
+            whole.fragment(name)
+        for operation in document.definitions:
+            if isinstance(operation, OperationDefinitionNode):
+                yield from _over(whole.measure(operation.selection_set), len(operation.directives or ()))
+    except Refused as cycle:
+        yield cycle
+        return
+    except RecursionError:
+        yield _too_deep()
+        return
+    yield from _repetitions(document)
+
+
+def _too_deep() -> Refused:
+    return Refused(f"At most {MAX_DEPTH} levels of fields are allowed.", Code.DEPTH_LIMIT_EXCEEDED)
+
+
+def _over(found: Measure, own_directives: int) -> Iterator[Refused]:
+    if found.depth > MAX_DEPTH:
+        yield _too_deep()
+    if found.aliases > MAX_ALIASES:
+        yield Refused(f"At most {MAX_ALIASES} aliases are allowed.", Code.ALIAS_LIMIT_EXCEEDED)
+    if found.directives + own_directives > MAX_DIRECTIVES:
+        yield Refused(f"At most {MAX_DIRECTIVES} directives are allowed.", Code.DIRECTIVE_LIMIT_EXCEEDED)
+
+
+def _repetitions(document: DocumentNode) -> Iterator[Refused]:
+    """Refuse the same response key many times: merging compares each pair of them."""
+    keys: Counter[str] = Counter()
+    spreads = 0
+    stack: list[Any] = [
+        node.selection_set
+        for node in document.definitions
+        if isinstance(node, OperationDefinitionNode | FragmentDefinitionNode)
+    ]
+    while stack:
+        for node in stack.pop().selections:
+            if isinstance(node, FieldNode):
+                keys[(node.alias or node.name).value] += 1
+            spreads += isinstance(node, FragmentSpreadNode)
+            if getattr(node, "selection_set", None):
+                stack.append(node.selection_set)
+    if keys and max(keys.values()) > MAX_SAME_FIELD:
+        yield Refused(f"At most {MAX_SAME_FIELD} selections of one field.", Code.DUPLICATE_FIELD_LIMIT_EXCEEDED)
+    if spreads > 2 * MAX_FRAGMENTS:
+        yield Refused(f"At most {2 * MAX_FRAGMENTS} fragment spreads.", Code.FRAGMENT_LIMIT_EXCEEDED)
+
+
+class DocumentLimits(ASTValidationRule):
+    """The limits as a validation rule."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        for refusal in refusals(context.document):
+            self.report_error(refusal)
+
+
+class NoIntrospection(ASTValidationRule):
+    """Refuse questions about the schema where the installation has switched them off."""
+
+    def enter_field(self, node: FieldNode, *_args: object) -> None:
+        """Report `__schema` and `__type`; `__typename` stays, clients need it."""
+        if node.name.value in {"__schema", "__type"}:
+            self.report_error(Refused("Introspection is switched off here.", Code.INTROSPECTION_DISABLED))
+
+
+def cost_of(
+    document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any], reads: frozenset[str]
+) -> int:
+    """Estimate how many values the operation answers with; `reads` names the fields that read from the database.
+
+    A field with pages (an argument `first`, or a selection of `edges` or `nodes`) multiplies what is below it by its
+    page size. Fragments are counted once and remembered.
+    """
+    known: dict[str, int] = {}
+    fragments = fragments_of(document)
+
+    def below(selections: SelectionSetNode | None) -> int:
+        total = 0
+        for node in selections.selections if selections else ():
+            if isinstance(node, FragmentSpreadNode):
+                name = node.name.value
+                if name not in known:
+                    known[name] = below(fragments[name].selection_set) if name in fragments else 0
+                total += known[name]
+            elif isinstance(node, InlineFragmentNode):
+                total += below(node.selection_set)
+            elif isinstance(node, FieldNode):
+                total += _own_cost(node, reads) + _factor(node, variables) * below(node.selection_set)
+        return total
+
+    return below(operation.selection_set)
+
+
+def _own_cost(node: FieldNode, reads: frozenset[str]) -> int:
+    return READ_COST if node.name.value in reads else 1
+
+
+def _factor(node: FieldNode, variables: Mapping[str, Any]) -> int:
+    name = node.name.value
+    for argument in node.arguments or ():
+        if argument.name.value == "first":
+            return _page(argument.value, variables)
+    if node.selection_set and any(
+        isinstance(child, FieldNode) and child.name.value in {"edges", "nodes"}
+        for child in node.selection_set.selections
+    ):
+        return DEFAULT_PAGE
+    return LIST_FACTOR if name.startswith("by") else 1
+
+
+def _page(value: object, variables: Mapping[str, Any]) -> int:
+    found: object = None
+    if isinstance(value, IntValueNode):
+        found = int(value.value)
+    elif isinstance(value, VariableNode):
+        found = variables.get(value.name.value, MAX_PAGE)
+    return min(max(found, 1), MAX_PAGE) if isinstance(found, int) else DEFAULT_PAGE

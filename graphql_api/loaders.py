@@ -1,0 +1,93 @@
+"""One statement for all nodes of a page that ask the same question."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from strawberry.dataloader import DataLoader
+
+from allocation.policies import NodeKey, Question
+from allocation.selectors import emissions, filters, nodes, publications
+from allocation.selectors.filters import FilterCodes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from accounts.months import Period
+    from allocation.selectors.emissions import Series
+    from allocation.selectors.facts import EmissionsFilter
+    from allocation.selectors.nodes import Node, Step
+    from allocation.selectors.publications import Published
+    from graphql_api.context import Context
+
+
+class Asked(NamedTuple):
+    """What a summary is about, apart from its node. `moment` is that of an as-of view."""
+
+    period: Period
+    codes: FilterCodes = FilterCodes()
+    moment: datetime | None = None
+
+
+class SeriesKey(NamedTuple):
+    """A node and what is asked of it."""
+
+    node: NodeKey
+    asked: Asked
+
+
+@dataclass
+class Loaders:
+    """The loaders of one request; they already know the viewer."""
+
+    context: Context
+
+    def __post_init__(self) -> None:
+        self.node_by_key: DataLoader[NodeKey, Node | None] = DataLoader(self._nodes)
+        self.path_by_key: DataLoader[NodeKey, list[Step]] = DataLoader(self._paths)
+        self.series_by_key: DataLoader[SeriesKey, Series] = DataLoader(self._series)
+        self.question_by_asked: DataLoader[Asked, tuple[Question, EmissionsFilter]] = DataLoader(self._questions)
+
+    async def _nodes(self, keys: list[NodeKey]) -> Sequence[Node | None]:
+        found = await self.context.call(nodes.by_key, viewer=self.context.viewer, keys=keys)
+        return [found.get(key) for key in keys]
+
+    async def _paths(self, keys: list[NodeKey]) -> Sequence[list[Step]]:
+        found = await self.context.call(nodes.paths, viewer=self.context.viewer, keys=keys)
+        return [found.get(key, []) for key in keys]
+
+    async def _questions(self, keys: list[Asked]) -> Sequence[tuple[Question, EmissionsFilter]]:
+        return [await self._question(key) for key in keys]
+
+    async def _question(self, asked: Asked) -> tuple[Question, EmissionsFilter]:
+        published = await self._published(asked.moment)
+        question = Question(self.context.viewer, published, asked.period)
+        if asked.codes == FilterCodes():
+            return question, emissions.NO_FILTER
+        restricted = await self.context.call(
+            filters.resolve, codes=asked.codes, published=published, period=asked.period
+        )
+        return question, restricted
+
+    async def _published(self, moment: datetime | None) -> Published:
+        if moment is None:
+            return self.context.published
+        if moment not in self.context.remembered:
+            self.context.remembered[moment] = await self.context.call(publications.as_of, moment=moment)
+        return self.context.remembered[moment]  # type: ignore[no-any-return] # only publications are kept by moment
+
+    async def _series(self, keys: list[SeriesKey]) -> Sequence[Series]:
+        groups: dict[Asked, list[NodeKey]] = defaultdict(list)
+        for key in keys:
+            groups[key.asked].append(key.node)
+        found: dict[SeriesKey, Series] = {}
+        for asked, members in groups.items():
+            question, restricted = await self.question_by_asked.load(asked)
+            series = await self.context.call(
+                emissions.by_month, question=question, nodes=members, restricted=restricted
+            )
+            found |= {SeriesKey(node, asked): one for node, one in series.items()}
+        return [found[key] for key in keys]

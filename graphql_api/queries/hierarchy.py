@@ -1,0 +1,84 @@
+"""Root fields that lead into the hierarchy."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+
+from allocation.selectors import nodes
+from graphql_api.context import Context
+from graphql_api.errors import bad_input
+from graphql_api.types.enums import Kind
+from graphql_api.types.nodes import HierarchyNode, Node, key_of, node_type
+from graphql_api.types.viewer import Viewer
+
+Info = strawberry.Info[Context, None]
+GlobalId = Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
+MAX_CODE_CHARACTERS = 200
+
+
+@strawberry.input(description="A node by the provider's own id.")
+class ExternalIdInput:
+    """Names a node."""
+
+    kind: Kind = strawberry.field(description="Kind of the node.")
+    external_id: str = strawberry.field(description="The provider's id; for resource groups the code.")
+    provider: str | None = strawberry.field(default=None, description="Code of the provider; not for enterprises.")
+    within: str | None = strawberry.field(
+        default=None,
+        description="External id of what the node is unique in: the directory of a group, the account of a resource group.",
+    )
+
+
+@strawberry.type
+class HierarchyQuery:
+    """Root fields."""
+
+    @strawberry.field(description="Who asks: roles, and the topmost nodes that may be seen.")
+    def viewer(self, info: Info) -> Viewer:
+        """Viewer."""
+        user = info.context.request.user
+        return Viewer(
+            username=user.get_username(),
+            display_name=user.get_full_name() or user.get_username(),  # type: ignore[union-attr] # signed in
+            is_operator=info.context.viewer.is_operator,
+            scopes=None if info.context.scopes is None else sorted(info.context.scopes),
+        )
+
+    @strawberry.field(description="Anything by its global id; null for what is hidden or absent (Relay).")
+    async def node(self, info: Info, id: GlobalId) -> Node | None:  # noqa: A002 Relay's name
+        """Node."""
+        key = key_of(id)
+        found = None if key is None else await info.context.loaders.node_by_key.load(key)
+        return None if found is None else node_type(found)
+
+    @strawberry.field(
+        description="A node of the hierarchy by its global id or by the provider's own; null for what is hidden or absent."
+    )
+    async def hierarchy_node(
+        self,
+        info: Info,
+        id: Annotated[  # noqa: A002 the argument's name in the API
+            strawberry.ID | None, strawberry.argument(description="Global id; or give `by`.")
+        ] = None,
+        by: Annotated[ExternalIdInput | None, strawberry.argument(description="External id; or give `id`.")] = None,
+    ) -> HierarchyNode | None:
+        """Hierarchy node."""
+        if (id is None) == (by is None):
+            raise bad_input("Give either id or by.", field="id")
+        if id is not None:
+            key = key_of(id)
+            if key is None:
+                raise bad_input("id is not the id of a node of the hierarchy.", field="id")
+            found = await info.context.loaders.node_by_key.load(key)
+        else:
+            found = await info.context.call(
+                nodes.by_external_id,
+                viewer=info.context.viewer,
+                kind=by.kind,  # type: ignore[union-attr] # one of the two is given
+                external_id=by.external_id,  # type: ignore[union-attr]
+                provider=by.provider,  # type: ignore[union-attr]
+                within=by.within,  # type: ignore[union-attr]
+            )
+        return None if found is None else node_type(found)

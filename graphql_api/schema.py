@@ -1,0 +1,49 @@
+"""The schema: all types, the extensions, and its text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from graphql_api.documents import CheckedDocuments
+from graphql_api.queries.hierarchy import HierarchyQuery
+from graphql_api.scalars import BIG_INT, MONTH, BigInt, Month
+from graphql_api.types.nodes import NODE_TYPES
+
+if TYPE_CHECKING:
+    from graphql import GraphQLError
+    from strawberry.types import ExecutionContext
+
+
+@strawberry.type(description="What can be read.")
+class Query(HierarchyQuery):
+    """The root of all queries."""
+
+
+class Schema(strawberry.Schema):
+    """Strawberry's schema; errors are logged by the view, once, with a correlation id."""
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Leave logging to the view."""
+
+
+def _schema(*, is_sorted: bool) -> Schema:
+    return Schema(
+        query=Query,
+        types=NODE_TYPES,
+        extensions=[CheckedDocuments],
+        config=StrawberryConfig(sort_schema=is_sorted, scalar_map={BigInt: BIG_INT, Month: MONTH}),
+    )
+
+
+# Sorting makes new enum types that no longer hand out members of our enums, so the schema that answers is not sorted.
+schema = _schema(is_sorted=False)
+
+
+def schema_text() -> str:
+    """The schema as it is committed in `schema.graphql`: sorted, so that differences are changes."""
+    return _schema(is_sorted=True).as_str().rstrip() + "\n"

@@ -1,0 +1,261 @@
+"""The hierarchy: nodes of six kinds behind one interface."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from allocation.policies import NodeKey, Question
+from allocation.selectors import children as children_selector
+from allocation.selectors.children import Child, ChildPage
+from allocation.selectors.filters import FilterCodes
+from allocation.selectors.nodes import Node as DomainNode
+from graphql_api.context import Context
+from graphql_api.errors import bad_input
+from graphql_api.loaders import Asked
+from graphql_api.pagination import Cursors, PageInfo, page_of, page_size
+from graphql_api.scalars import Month, global_id, read_global_id
+from graphql_api.types.arguments import After, First, InPeriod, WithFilter, WithMethod
+from graphql_api.types.emissions import Emissions
+from graphql_api.types.enums import Access, ChildOrder, Kind, Method, Status
+from graphql_api.types.summary import EmissionsSummary
+
+Info = strawberry.Info[Context, None]
+
+
+@strawberry.interface(description="Something with an id that is unique over all types (Relay).")
+class Node:
+    """Relay's Node."""
+
+    id: strawberry.ID = strawberry.field(description="Global id: opaque, stable, unique over all types.")
+
+
+@strawberry.type(description="A node on the way from the top down to another: its name, no numbers.")
+class PathEntry:
+    """A step of a path."""
+
+    id: strawberry.ID = strawberry.field(description="Global id of the node.")
+    kind: Kind = strawberry.field(description="Its kind.")
+    name: str = strawberry.field(description="Its name.")
+    has_role: bool = strawberry.field(description="Whether a role of the viewer reaches it.")
+
+
+@strawberry.interface(description="A node of the hierarchy, at any level.")
+class HierarchyNode(Node):
+    """Everything that nodes of all kinds have."""
+
+    row: strawberry.Private[DomainNode]
+
+    @strawberry.field(description="Its kind.")
+    def kind(self) -> Kind:
+        """Kind."""
+        return self.row.key.kind
+
+    @strawberry.field(description="Its name; for accounts without one, the provider's id.")
+    def name(self) -> str:
+        """Name."""
+        return self.row.name
+
+    @strawberry.field(description="The provider's id of it; null for Miscellaneous.")
+    def external_id(self) -> str | None:
+        """External id."""
+        return self.row.external_id
+
+    @strawberry.field(description="Code of its provider; null for enterprises, which may have several.")
+    def provider(self) -> str | None:
+        """Provider."""
+        return self.row.provider_code
+
+    @strawberry.field(description="Whether it is in use today.")
+    def status(self) -> Status:
+        """Status."""
+        return self.row.status
+
+    @strawberry.field(description="How the viewer may know it.")
+    def access(self) -> Access:
+        """Access."""
+        return self.row.access
+
+    @strawberry.field(
+        description="The way from the top down to this node, itself last, in the last month in which the viewer sees it."
+    )
+    async def path(self, info: Info) -> list[PathEntry]:
+        """Path."""
+        steps = await info.context.loaders.path_by_key.load(self.row.key)
+        return [
+            PathEntry(
+                id=strawberry.ID(id_of(step.key)), kind=step.key.kind, name=step.name, has_role=step.has_role
+            )
+            for step in steps
+        ]
+
+    @strawberry.field(description="What it emitted in a period, as far as the viewer may see it.")
+    def emissions(
+        self,
+        info: Info,
+        period: InPeriod,
+        filter: WithFilter = None,  # noqa: A002 the argument's name in the API
+        as_of: Annotated[
+            datetime | None,
+            strawberry.argument(description="What was published at this moment, whatever was restated since."),
+        ] = None,
+    ) -> EmissionsSummary:
+        """Summary."""
+        codes = FilterCodes() if filter is None else filter.codes()
+        return EmissionsSummary(
+            node_key=self.row.key, asked=Asked(period.period(), codes, checked_moment(as_of, info.context.now))
+        )
+
+    @strawberry.field(
+        description="What stands directly below it in the period, subgroups and accounts in one list, each with what it"
+        " emitted in the months in which it stood there. Names without numbers where only something below is visible."
+    )
+    async def children(  # noqa: PLR0913 each is an argument of the field
+        self,
+        info: Info,
+        period: InPeriod,
+        order_by: Annotated[ChildOrder, strawberry.argument(description="How children are sorted.")] = (
+            ChildOrder.EMISSIONS_DESC
+        ),
+        method: WithMethod = Method.LOCATION_BASED,
+        first: First = None,
+        after: After = None,
+    ) -> ChildConnection:
+        """Children."""
+        size = page_size(first)
+        months = period.period()
+        shape: tuple[type, ...] = (str if order_by is ChildOrder.NAME_ASC else int, int, int)
+        cursors = Cursors(("children", *self.row.key, months, order_by.name, method.name), shape)
+        key = cursors.read(after)
+        question, _ = await info.context.loaders.question_by_asked.load(Asked(months))
+        page = ChildPage(size + 1, order_by, method, key)
+        rows = await info.context.call(
+            children_selector.children, question=question, parent=self.row.key, page=page
+        )
+        cut = page_of(rows, size=size, key=lambda row: _child_key(row, order_by), cursors=cursors, after=key)
+        return ChildConnection(
+            edges=[
+                ChildEdge(cursor=cursor, node=node_type(row.node), emissions=Emissions(figure=row.figure))
+                for cursor, row in cut.rows
+            ],
+            page_info=cut.info,
+            question=question,
+            parent=self.row.key,
+        )
+
+
+@strawberry.type(description="A company; owns directories at one or more providers.")
+class EnterpriseParent(HierarchyNode):
+    """An enterprise."""
+
+
+@strawberry.type(description="One organisation at one provider.")
+class ResourceDirectory(HierarchyNode):
+    """A directory."""
+
+    @strawberry.field(
+        description="Whether roles on the directory and above it show the numbers of its accounts. Off: only roles on"
+        " accounts and resource groups do."
+    )
+    def multi_account_management(self) -> bool:
+        """The switch."""
+        return bool(self.row.multi_account_management)
+
+
+@strawberry.type(description="A folder, organizational unit or account group.")
+class AccountGroup(HierarchyNode):
+    """A group."""
+
+
+@strawberry.type(description="Stands for the accounts of a directory that are in no group.")
+class Miscellaneous(HierarchyNode):
+    """The accounts in no group."""
+
+
+@strawberry.type(description="A cloud account.")
+class Account(HierarchyNode):
+    """An account."""
+
+    @strawberry.field(description="First month in which the account is closed; null while it is open.")
+    def closed_from(self) -> Month | None:
+        """Closing month."""
+        return None if self.row.closed_from is None else Month(self.row.closed_from)
+
+    @strawberry.field(description="Whether the account belongs to the provider's own teams.")
+    def internal(self) -> bool:
+        """Internal."""
+        return self.row.account_kind == "internal"
+
+
+@strawberry.type(description="A resource group, tag or project inside an account.")
+class ResourceGroup(HierarchyNode):
+    """A resource group."""
+
+
+@strawberry.type(description="A child with its emissions in the months in which it stood below its parent.")
+class ChildEdge:
+    """Relay edge with a figure."""
+
+    cursor: str = strawberry.field(description="Place of the child in the list, for `after`.")
+    node: HierarchyNode = strawberry.field(description="The child.")
+    emissions: Emissions = strawberry.field(
+        description="What it emitted in the months of the period in which it stood directly below its parent."
+    )
+
+
+@strawberry.type(description="Children of a node, one page of them.")
+class ChildConnection:
+    """Relay connection."""
+
+    edges: list[ChildEdge] = strawberry.field(description="The children of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+    question: strawberry.Private[Question]
+    parent: strawberry.Private[NodeKey]
+
+    @strawberry.field(description="How many children the viewer may know; counted only if it is asked for.")
+    async def total_count(self, info: Info) -> int:
+        """Count."""
+        return await info.context.call(children_selector.count, question=self.question, parent=self.parent)
+
+
+_TYPES: dict[Kind, type[HierarchyNode]] = {
+    Kind.ENTERPRISE_PARENT: EnterpriseParent,
+    Kind.RESOURCE_DIRECTORY: ResourceDirectory,
+    Kind.ACCOUNT_GROUP: AccountGroup,
+    Kind.MISCELLANEOUS: Miscellaneous,
+    Kind.ACCOUNT: Account,
+    Kind.RESOURCE_GROUP: ResourceGroup,
+}
+_KINDS = {made.__name__: kind for kind, made in _TYPES.items()}
+NODE_TYPES = tuple(_TYPES.values())
+
+
+def id_of(key: NodeKey) -> str:
+    """The global id of a node."""
+    return global_id(_TYPES[key.kind].__name__, key.id)
+
+
+def node_type(row: DomainNode) -> HierarchyNode:
+    """The GraphQL object of a node."""
+    return _TYPES[row.key.kind](id=strawberry.ID(id_of(row.key)), row=row)
+
+
+def key_of(text: str) -> NodeKey | None:
+    """The node that a global id names; None for an id of something else."""
+    found = read_global_id(text)
+    return NodeKey(_KINDS[found[0]], found[1]) if found and found[0] in _KINDS else None
+
+
+def checked_moment(moment: datetime | None, now: datetime) -> datetime | None:
+    """Check the moment of an as-of view: with a time zone, not in the future."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise bad_input("asOf needs a time zone, for example 2025-07-01T00:00:00Z.", field="asOf")
+    return min(moment, now)
+
+
+def _child_key(row: Child, order: ChildOrder) -> tuple[str | int, ...]:
+    return (row.node.name if order is ChildOrder.NAME_ASC else row.total_ug, row.kind_rank, row.node.key.id)

@@ -1,0 +1,153 @@
+"""POST /graphql/: GraphQL over HTTP for sessions and bearer tokens."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from strawberry.django.views import AsyncGraphQLView
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types.graphql import OperationType
+
+from accounts import policies
+from allocation.selectors import publications
+from graphql_api import credentials, requests
+from graphql_api.context import Context, in_short_transaction
+from graphql_api.errors import Code, Refused, formatted
+from graphql_api.media_types import PLAIN_JSON, RESPONSE_JSON, answer_type, is_json
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
+    from strawberry.types import ExecutionResult
+
+    from graphql_api.requests import Parameters
+
+STATUS: Final = {
+    Code.BAD_REQUEST: 400,
+    Code.BATCHING_DISABLED: 400,
+    Code.OPERATION_RESOLUTION_FAILURE: 400,
+    Code.UNAUTHENTICATED: 401,
+    Code.CSRF_FAILED: 403,
+    Code.INSUFFICIENT_SCOPE: 403,
+    Code.NOT_FOUND: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.NOT_ACCEPTABLE: 406,
+    Code.LENGTH_REQUIRED: 411,
+    Code.BODY_TOO_LARGE: 413,
+    Code.UNSUPPORTED_MEDIA_TYPE: 415,
+    Code.THROTTLED: 429,
+}
+READ_SCOPE: Final = "emissions:read"
+
+
+class GraphQLView(AsyncGraphQLView[Context, None]):
+    """Strawberry's view with our own way in: who asks is known before a byte of the question is looked at."""
+
+    async def dispatch(self, request: HttpRequest, *_args: object, **_kwargs: object) -> HttpResponseBase:
+        """Answer one request; whatever goes wrong becomes a coded error, never an exception."""
+        correlation_id = uuid.uuid4().hex
+        if self._wants_ide(request):
+            return await self.render_graphql_ide(request)
+        media_type = answer_type(request)
+        try:
+            if media_type is None:
+                raise Refused(f"Accept {RESPONSE_JSON} or {PLAIN_JSON}.", Code.NOT_ACCEPTABLE)
+            response = await self._answer(request, media_type, correlation_id)
+        except Refused as refusal:
+            code = Code(refusal.extensions["code"])  # type: ignore[index] # Refused always has extensions
+            errors = {"errors": formatted([refusal], correlation_id=correlation_id)}
+            response = self._write(errors, media_type or PLAIN_JSON, STATUS.get(code, 400))
+            if code is Code.UNAUTHENTICATED:
+                response["WWW-Authenticate"] = 'Bearer realm="canopy"'
+            elif code is Code.METHOD_NOT_ALLOWED:
+                response["Allow"] = "POST"
+        response["X-Correlation-Id"] = correlation_id
+        response["Cache-Control"] = "private, no-store"
+        patch_vary_headers(response, ("Accept", "Authorization", "Cookie"))
+        return response
+
+    def _wants_ide(self, request: HttpRequest) -> bool:
+        return (
+            settings.DEBUG
+            and request.method == "GET"
+            and "query" not in request.GET
+            and "text/html" in request.headers.get("Accept", "")
+        )
+
+    async def _answer(self, request: HttpRequest, media_type: str, correlation_id: str) -> HttpResponse:
+        if request.method not in {"GET", "POST"} or (request.method == "GET" and not credentials.has_token(request)):
+            raise Refused("Send a POST request.", Code.METHOD_NOT_ALLOWED)
+        if request.method == "POST":
+            if not is_json(request):
+                raise Refused(f"Send {PLAIN_JSON} in UTF-8.", Code.UNSUPPORTED_MEDIA_TYPE)
+            requests.check_length(request)
+        context = await sync_to_async(_open, thread_sensitive=True)(request, timezone.now(), correlation_id)
+        if request.method == "GET":
+            return await self._execute(requests.from_query_string(request.GET), context, media_type, read_only=True)
+        return await self._execute(requests.from_body(request.body), context, media_type, read_only=False)
+
+    async def _execute(
+        self, parameters: Parameters, context: Context, media_type: str, *, read_only: bool
+    ) -> HttpResponse:
+        allowed = {OperationType.QUERY} if read_only else {OperationType.QUERY, OperationType.MUTATION}
+        try:
+            result = await self.schema.execute(
+                parameters.query,
+                variable_values=parameters.variables,
+                context_value=context,
+                operation_name=parameters.operation_name,
+                allowed_operation_types=allowed,
+            )
+        except (CannotGetOperationTypeError, MissingQueryError):
+            raise Refused(
+                "Name one operation of the document in operationName.", Code.OPERATION_RESOLUTION_FAILURE
+            ) from None
+        except InvalidOperationTypeError:
+            raise Refused("GET requests may only read.", Code.METHOD_NOT_ALLOWED) from None
+        return self._result(result, context, media_type)
+
+    def _result(self, result: ExecutionResult, context: Context, media_type: str) -> HttpResponse:
+        errors = result.errors or []
+        answer: dict[str, Any] = {}
+        if errors:
+            answer["errors"] = formatted(errors, correlation_id=context.correlation_id)
+        # Before execution has begun there is no `data`, not even null, and the newer media type says so by its status.
+        failed_early = result.data is None and all(error.path is None for error in errors)
+        if not failed_early:
+            answer["data"] = result.data
+        return self._write(answer, media_type, 400 if failed_early and media_type == RESPONSE_JSON else 200)
+
+    def _write(self, answer: dict[str, Any], media_type: str, status: int) -> HttpResponse:
+        return HttpResponse(self.encode_json(answer), content_type=f"{media_type}; charset=utf-8", status=status)
+
+
+def _open(request: HttpRequest, now: datetime, correlation_id: str) -> Context:
+    """Find out who asks and pin what is published; everything of a request that happens before its document."""
+    found = in_short_transaction(None, credentials.credentials_of, request)
+    if found is None:
+        raise Refused("Sign in, or send a valid bearer token.", Code.UNAUTHENTICATED)
+    if found.scopes is None and request.method == "POST" and credentials.is_forged(request):
+        raise Refused("The CSRF token is missing or wrong.", Code.CSRF_FAILED)
+    if found.scopes is not None and READ_SCOPE not in found.scopes:
+        raise Refused(f"The token lacks the scope {READ_SCOPE}.", Code.INSUFFICIENT_SCOPE, scope=READ_SCOPE)
+    return in_short_transaction(found.user.pk, _pin, request, found, now, correlation_id)
+
+
+def _pin(request: HttpRequest, found: credentials.Credentials, now: datetime, correlation_id: str) -> Context:
+    return Context(
+        request=request,
+        viewer=policies.viewer_of(user=found.user, now=now),
+        published=publications.current(),
+        now=now,
+        correlation_id=correlation_id,
+        scopes=found.scopes,
+    )

@@ -1,0 +1,111 @@
+"""Totals by account and by container, against sums over ledger rows and memberships in plain Python."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from accounts.models import Account, TreeVersion
+from allocation.exchange.write import LINE_CODES
+from allocation.models import AccountTotal, AllocationRun, ContainerTotal, Grain, LedgerRow
+from allocation.services.publication import publish_run
+from allocation.services.rollups import AMOUNT_COLUMNS
+from tests.factories.months import MONTH, OPERATOR, month
+from tests.factories.trees import Tree, tree
+
+pytestmark = pytest.mark.django_db
+
+Sums = dict[tuple[Any, ...], dict[str, int]]
+
+
+def leaves(run: AllocationRun) -> list[tuple[int, int, int, dict[str, int]]]:
+    """Return (account, service, cluster, amounts by column) of every ordinary ledger row."""
+    columns = {number: (AMOUNT_COLUMNS[number], AMOUNT_COLUMNS[len(LINE_CODES) + number]) for number in range(12)}
+    return [
+        (
+            row.account_id,
+            row.service_id,
+            row.cluster_id,
+            dict(zip(columns[row.line], (row.ug, row.estimated_ug), strict=True)),
+        )
+        for row in LedgerRow.objects.filter(run=run, special=0)
+    ]
+
+
+def summed(run: AllocationRun, keys_of_account: Any) -> Sums:  # noqa: ANN401 account id to a list of keys
+    sums: Sums = defaultdict(lambda: defaultdict(int))
+    for account, service, cluster, amounts in leaves(run):
+        for key in keys_of_account(account):
+            for grain in ((0, None, None), (1, service, None), (2, None, cluster), (3, service, cluster)):
+                for column, amount in amounts.items():
+                    sums[(*key, *grain)][column] += amount
+    return sums
+
+
+def stored(row: AccountTotal | ContainerTotal) -> dict[str, int]:
+    values = {column: getattr(row, column) for column in AMOUNT_COLUMNS}
+    assert all(value is None or isinstance(value, Decimal) for value in values.values())
+    return {column: int(value) for column, value in values.items() if value is not None}
+
+
+def test_account_totals_are_the_sums_of_ledger_rows_in_all_four_grains() -> None:
+    run = month(seed=3, clusters=4).run()
+    expected = summed(run, lambda account: [(account,)])
+    found = {
+        (total.account_id, total.grain, total.service_id, total.cluster_id): stored(total)
+        for total in AccountTotal.objects.filter(run=run)
+    }
+    assert found == {key: dict(amounts) for key, amounts in expected.items()}
+    assert max(max(amounts.values()) for amounts in found.values()) > 2**63
+    assert {grain for _, grain, _, _ in found} == set(Grain.values)
+
+
+def containers_of(drawn: Tree, account: int) -> list[tuple[int, int | None, bool]]:
+    directory, groups = drawn.holds(account)
+    if directory is None:
+        return []
+    direct = [(directory, None, True)] if not groups else []
+    return [(directory, None, False), *direct, *((directory, group, False) for group in groups)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_container_totals_are_the_sums_over_memberships(seed: int) -> None:
+    june = month(seed=seed, clusters=2, accounts=9)
+    accounts = list(Account.objects.filter(provider=june.provider))
+    drawn = tree(june.provider, accounts, month=MONTH, seed=seed)
+    run = june.run()
+    publication = publish_run(viewer=OPERATOR, run_id=run.pk)
+    expected = summed(run, lambda account: containers_of(drawn, account))
+    rows = list(ContainerTotal.objects.filter(publication=publication))
+    found = {
+        (row.directory_id, row.group_id, row.miscellaneous, row.grain, row.service_id, row.cluster_id): stored(row)
+        for row in rows
+    }
+    assert len(found) == len(rows)
+    assert found == {key: dict(amounts) for key, amounts in expected.items()}
+    members: dict[tuple[Any, ...], set[int]] = defaultdict(set)
+    for account in {account for account, *_ in leaves(run)}:
+        for key in containers_of(drawn, account):
+            members[key].add(account)
+    assert {
+        (row.directory_id, row.group_id, row.miscellaneous): row.accounts for row in rows if row.grain == Grain.TOTAL
+    } == {key: len(accounts) for key, accounts in members.items()}
+    assert publication.tree_version == TreeVersion.objects.order_by("-pk").first()
+
+
+def test_a_line_that_does_not_exist_is_null_and_one_that_does_is_zero() -> None:
+    june = month(clusters=1)
+    ledger = june.engine.ledgers["k0"]
+    ledger.ug[:] = 0
+    ledger.estimated_ug[:] = 0
+    ledger.source_ug.update(dict.fromkeys(ledger.source_ug, 0))
+    total = AccountTotal.objects.filter(run=june.run(), grain=Grain.TOTAL).first()
+    assert {column for column, value in stored(total).items()} == {
+        column
+        for line in ledger.lines
+        for column in (AMOUNT_COLUMNS[LINE_CODES.index(line)], AMOUNT_COLUMNS[12 + LINE_CODES.index(line)])
+    }
+    assert set(stored(total).values()) == {0}

@@ -1,0 +1,418 @@
+"""A small published world: tree, people, ledger, roll-ups by the real writer, and an oracle that adds ledger rows up.
+
+The oracle knows leaves (account, resource group, month, ...) and nothing of containers, closures or roll-ups.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
+
+from accounts import closure
+from accounts.models import (
+    Account,
+    AccountGroup,
+    AccountGroupUserPermission,
+    AccountMembership,
+    AccountUserPermission,
+    EnterpriseParent,
+    EnterpriseParentUserPermission,
+    GroupEdge,
+    Provider,
+    ResourceDirectory,
+    ResourceDirectoryUserPermission,
+    ResourceGroup,
+    ResourceGroupUserPermission,
+    TreeVersion,
+    User,
+)
+from allocation.models import (
+    AllocationRun,
+    Cause,
+    Cluster,
+    MethodologyVersion,
+    Package,
+    Publication,
+    PublishedMonth,
+    RunLocation,
+    RunState,
+    Service,
+)
+from allocation.services import partitions
+from allocation.services.rollups import fill_account_totals, fill_container_totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.db.models import Model
+
+T = TypeVar("T")
+LONG_AGO = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+BEGINNING = dt.date(2020, 1, 1)
+ENERGY_LINE = 11
+METHOD_LINES = {"location_based": (0, 1, 3, 5, 7, 9, 10), "market_based": (0, 2, 4, 6, 8, 9, 10)}
+_GRANTS: dict[type[Model], type[Model]] = {
+    EnterpriseParent: EnterpriseParentUserPermission,
+    ResourceDirectory: ResourceDirectoryUserPermission,
+    AccountGroup: AccountGroupUserPermission,
+    Account: AccountUserPermission,
+    ResourceGroup: ResourceGroupUserPermission,
+}
+
+
+def month(text: str) -> dt.date:
+    """Read YYYY-MM."""
+    year, number = text.split("-")
+    return dt.date(int(year), int(number), 1)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One ledger row as the oracle keeps it."""
+
+    provider: str
+    month: dt.date
+    cluster: str
+    service: str
+    account: str
+    resource_group: str
+    line: int
+    ug: int
+    estimated_ug: int
+
+
+@dataclass
+class World:
+    """Everything by its code."""
+
+    leaves: list[Leaf] = field(default_factory=list)
+    made: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, TreeVersion] = field(default_factory=dict)
+
+    def provider(self, code: str, **fields: Any) -> Provider:  # noqa: ANN401 model fields
+        return self._keep(code, Provider.objects.create(code=code, time_zone="UTC", **fields))
+
+    def enterprise(self, code: str) -> EnterpriseParent:
+        return self._keep(code, EnterpriseParent.objects.create(external_id=code, name=f"Enterprise {code}"))
+
+    def directory(self, code: str, *, provider: str, enterprise: str, **fields: Any) -> ResourceDirectory:  # noqa: ANN401 model fields
+        made = ResourceDirectory.objects.create(
+            provider=self.made[provider],
+            enterprise=self.made[enterprise],
+            external_id=code,
+            name=f"Directory {code}",
+            **fields,
+        )
+        self.versions[code] = TreeVersion.objects.create(directory=made, recorded_at=LONG_AGO)
+        return self._keep(code, made)
+
+    def group(self, code: str, *, directory: str, parent: str | None = None) -> AccountGroup:
+        made = AccountGroup.objects.create(directory=self.made[directory], external_id=code, name=f"Group {code}")
+        self.edge(made, directory=directory, parent=parent)
+        return self._keep(code, made)
+
+    def edge(
+        self,
+        group: AccountGroup,
+        *,
+        directory: str,
+        parent: str | None,
+        start: dt.date = BEGINNING,
+        bound: dt.date | None = None,
+    ) -> None:
+        GroupEdge.objects.create(
+            directory=self.made[directory],
+            group=group,
+            parent=None if parent is None else self.made[parent],
+            valid_from=start,
+            valid_to=bound,
+            recorded_by=self.versions[directory],
+        )
+
+    def account(self, code: str, *, provider: str, **fields: Any) -> Account:  # noqa: ANN401 model fields
+        return self._keep(
+            code,
+            Account.objects.create(provider=self.made[provider], external_id=code, name=f"Account {code}", **fields),
+        )
+
+    def member(
+        self,
+        account: str,
+        *,
+        directory: str,
+        group: str | None = None,
+        start: dt.date = BEGINNING,
+        bound: dt.date | None = None,
+    ) -> None:
+        AccountMembership.objects.create(
+            account=self.made[account],
+            directory=self.made[directory],
+            group=None if group is None else self.made[group],
+            valid_from=start,
+            valid_to=bound,
+            recorded_by=self.versions[directory],
+        )
+
+    def service(self, code: str, *, provider: str, category: str = "") -> Service:
+        return self._keep(
+            code,
+            Service.objects.create(provider=self.made[provider], code=code, name=f"Service {code}", category=category),
+        )
+
+    def cluster(self, code: str, *, provider: str) -> Cluster:
+        return self._keep(code, Cluster.objects.create(provider=self.made[provider], code=code))
+
+    def user(self, name: str, **fields: Any) -> User:  # noqa: ANN401 model fields
+        return self._keep(name, User.objects.create_user(username=name, password="correct horse", **fields))
+
+    def grant(self, user: str, node: str, *, role: str = "viewer", **fields: Any) -> None:  # noqa: ANN401 model fields
+        target = self.made[node]
+        kind = ContentType.objects.get_for_model(target)
+        _GRANTS[type(target)].objects.create(  # type: ignore[attr-defined] # every grant model has a manager
+            user=self.made[user],
+            permission=Permission.objects.get(content_type=kind, codename=role),
+            content_object=target,
+            granted_at=LONG_AGO,
+            **fields,
+        )
+
+    def close_tree(self) -> None:
+        closure.rebuild(directory_ids=[d.pk for d in self.made.values() if isinstance(d, ResourceDirectory)])
+
+    def publish(
+        self,
+        provider: str,
+        on: dt.date,
+        leaves: Iterable[Leaf],
+        *,
+        locations: dict[str, dict[str, Any]],
+        number: int = 1,
+    ) -> Publication:
+        """Publish a month with these ledger rows, through the real roll-up writers."""
+        rows = list(leaves)
+        run = self._run(provider, on, number)
+        for code, fields in locations.items():
+            RunLocation.objects.create(
+                run=run, cluster=self.made[code], **({"facility_wh": 1, "it_wh": 1, "zero_emission": False} | fields)
+            )
+        self._write(run, rows)
+        fill_account_totals(run.pk)
+        AllocationRun.objects.filter(pk=run.pk).update(state=RunState.PUBLISHED)
+        pointer = PublishedMonth.objects.filter(provider=run.provider, month=on).first()
+        made = Publication.objects.create(
+            provider=run.provider,
+            month=on,
+            run=run,
+            restates=pointer.publication if pointer else None,
+            cause=Cause.DATA if pointer else Cause.FIRST,
+            published_at=LONG_AGO + dt.timedelta(days=400 + number),
+        )
+        fill_container_totals(publication_id=made.pk, run_id=run.pk, month=on)
+        PublishedMonth.objects.update_or_create(provider=run.provider, month=on, defaults={"publication": made})
+        self.leaves = [leaf for leaf in self.leaves if (leaf.provider, leaf.month) != (provider, on)] + rows
+        return made
+
+    def _run(self, provider: str, on: dt.date, number: int) -> AllocationRun:
+        owner = self.made[provider]
+        version, _ = MethodologyVersion.objects.get_or_create(
+            provider=owner,
+            name="demo",
+            version="1",
+            defaults={
+                "preset": "custom",
+                "gwp_set": "AR6",
+                "options": {},
+                "options_digest": "0",
+                "created_at": LONG_AGO,
+            },
+        )
+        package = Package.objects.create(
+            provider=owner,
+            month=on,
+            number=number,
+            digest=f"{on}{number}",
+            methodology_version=version,
+            time_zone="UTC",
+            hours=720,
+            usage_rows=0,
+            rejected_rows=0,
+            loaded_at=LONG_AGO,
+        )
+        return AllocationRun.objects.create(
+            provider=owner,
+            month=on,
+            package=package,
+            methodology_version=version,
+            state=RunState.READY,
+            requested_at=LONG_AGO,
+            ledger_rows=0,
+        )
+
+    def _write(self, run: AllocationRun, rows: list[Leaf]) -> None:
+        part = partitions.ledger_of(run.pk)
+        partitions.create(part)
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT INTO {part.table} (id, run_id, cluster_id, service_id, account_id, resource_group_id, special,"  # noqa: S608 our own table
+                " line, quality, ug, estimated_ug, estimated_ppm) VALUES (%s,%s,%s,%s,%s,%s,0,%s,0,%s,%s,0)",
+                [
+                    (
+                        run.pk * 100_000 + index,
+                        run.pk,
+                        self.made[leaf.cluster].pk,
+                        self.made[leaf.service].pk,
+                        self.made[leaf.account].pk,
+                        self.resource_group(leaf.account, leaf.resource_group).pk,
+                        leaf.line,
+                        leaf.ug,
+                        leaf.estimated_ug,
+                    )
+                    for index, leaf in enumerate(rows)
+                ],
+            )
+        partitions.index(part)
+        partitions.attach(part)
+
+    def resource_group(self, account: str, code: str) -> ResourceGroup:
+        key = f"{account}/{code}"
+        if key not in self.made:
+            self._keep(key, ResourceGroup.objects.create(account=self.made[account], code=code))
+        return self.made[key]  # type: ignore[no-any-return] # everything by its code
+
+    def _keep(self, code: str, made: T) -> T:
+        self.made[code] = made
+        return made
+
+    def total_ug(self, method: str = "location_based", **wanted: Any) -> int:  # noqa: ANN401 values of Leaf
+        """Add up the leaves whose fields are in the collections given."""
+        return sum(
+            leaf.ug
+            for leaf in self.leaves
+            if leaf.line in METHOD_LINES[method]
+            and all(getattr(leaf, name) in values for name, values in wanted.items())
+        )
+
+
+def leaves_of(
+    provider: str,
+    on: dt.date,
+    accounts: Iterable[str],
+    *,
+    clusters: Iterable[str],
+    services: Iterable[str],
+    groups: Iterable[str] = ("default",),
+) -> list[Leaf]:
+    """Make ledger rows of different sizes for every combination; no two sums of them agree by chance."""
+    rows = []
+    for a, account in enumerate(sorted(accounts)):
+        for c, cluster in enumerate(sorted(clusters)):
+            for s, service in enumerate(sorted(services)):
+                for g, group in enumerate(sorted(groups)):
+                    for line in (0, 1, 2, 9, ENERGY_LINE):
+                        place = ((((on.month * 37 + a) * 11 + c) * 11 + s) * 7 + g) * 13 + line
+                        ug = 1_000_003 * place + place**3
+                        rows.append(Leaf(provider, on, cluster, service, account, group, line, ug, ug // 3 if s else 0))
+    return rows
+
+
+def small_world() -> World:
+    """Build the world of the tests.
+
+    Enterprise `acme` has directory `north` (provider `p`, months 2025-01 to 2025-04 published) and `south` (provider
+    `q`, 2025-01 to 2025-03). In `north`: groups `a` (with `a1` below it) and `b`; account `mover` is in `a` until March
+    and in `b` from then on; `deep` in `a1`, `still` in `b`, `direct` in no group, `alone` in no directory.
+    """
+    world = World()
+    for provider in ("p", "q"):
+        world.provider(provider)
+        for code, category in (("compute", "Compute"), ("storage", "Storage")):
+            world.service(f"{provider}-{code}", provider=provider, category=category)
+        for code in ("east", "west", "edge"):
+            world.cluster(f"{provider}-{code}", provider=provider)
+    world.enterprise("acme")
+    world.directory("north", provider="p", enterprise="acme")
+    world.directory("south", provider="q", enterprise="acme")
+    world.group("a", directory="north")
+    world.group("a1", directory="north", parent="a")
+    world.group("b", directory="north")
+    world.group("c", directory="south")
+    for code in ("mover", "deep", "still", "direct", "alone", "boss"):
+        world.account(code, provider="p")
+    world.account("southern", provider="q")
+    march = month("2025-03")
+    world.member("mover", directory="north", group="a", bound=march)
+    world.member("mover", directory="north", group="b", start=march)
+    world.member("deep", directory="north", group="a1")
+    world.member("still", directory="north", group="b")
+    world.member("direct", directory="north")
+    world.member("boss", directory="north")
+    world.member("southern", directory="south", group="c")
+    world.close_tree()
+    for code in ("2025-01", "2025-02", "2025-03", "2025-04"):
+        publish_month(world, "p", month(code))
+    for code in ("2025-01", "2025-02", "2025-03"):
+        publish_month(world, "q", month(code))
+    _people(world)
+    return world
+
+
+ACCOUNTS = {"p": ("mover", "deep", "still", "direct", "alone"), "q": ("southern",)}
+
+
+def publish_month(world: World, provider: str, on: dt.date, *, number: int = 1, factor: int = 1) -> Publication:
+    """Publish one month of the small world; `factor` multiplies every amount."""
+    clusters = [f"{provider}-{code}" for code in ("east", "west", "edge")]
+    rows = leaves_of(
+        provider,
+        on,
+        ACCOUNTS[provider],
+        clusters=clusters,
+        services=[f"{provider}-compute", f"{provider}-storage"],
+        groups=("default", "team"),
+    )
+    if factor != 1:
+        rows = [
+            Leaf(
+                r.provider,
+                r.month,
+                r.cluster,
+                r.service,
+                r.account,
+                r.resource_group,
+                r.line,
+                r.ug * factor,
+                r.estimated_ug,
+            )
+            for r in rows
+        ]
+    return world.publish(
+        provider,
+        on,
+        rows,
+        number=number,
+        locations={
+            f"{provider}-east": {"name": "East", "kind": "region", "region": "r-east", "country": "DE"},
+            f"{provider}-west": {"name": "West", "kind": "region", "region": "r-west", "country": "IE"},
+            f"{provider}-edge": {"name": "Edge", "kind": "edge"},
+        },
+    )
+
+
+def _people(world: World) -> None:
+    for name, node in (
+        ("owner", "acme"),
+        ("northerner", "north"),
+        ("viewer-a", "a"),
+        ("viewer-b", "b"),
+        ("viewer-mover", "mover"),
+        ("viewer-team", "deep/team"),
+    ):
+        world.user(name)
+        world.grant(name, node)
+    world.user("nobody")
+    world.user("operator", is_staff=True, is_superuser=True)
