@@ -65,7 +65,7 @@ class Changes:
         )()
 
     def attempt(self, name: str, call: Callable[[], Any], *, allowed: bool, apply: Callable[[Any], None]) -> None:
-        """Try one service call; if it succeeds, the model must agree, follow, and find nothing given that nobody had."""
+        """Try one service call; where it succeeds the model must agree, and find nothing given that was not had."""
         world = self.world
         try:
             result = call()
@@ -104,6 +104,8 @@ class Changes:
         """From a month until another or for ever, and the months of the window in between."""
         start = self.world.pick_month()
         until = shift(start, self.world.rng.randint(1, 3)) if self.world.rng.random() < 0.3 else None
+        # The last month of the window stands for all that follow.
+        until = None if until is not None and until > MONTHS[-1] else until
         return start, until, [month for month in MONTHS if month >= start and (until is None or month < until)]
 
     # --- Structure ----------------------------------------------------------------------------------
