@@ -20,6 +20,8 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.db import connection
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,11 +57,16 @@ class Statement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who asks about which months, and what is published for them."""
+    """Who asks about which months, and what is published for them.
+
+    `role_kinds` are the kinds of nodes on which the viewer's roles stand: a hint that leaves out parts of a statement
+    which would find nothing. It never widens anything; the roles themselves are read by every statement.
+    """
 
     viewer: Viewer
     published: Published
     period: Period
+    role_kinds: frozenset[str] = frozenset(Kind)
 
     def params(self) -> dict[str, Any]:
         """Parameters that every statement has."""
@@ -289,6 +296,17 @@ def visible_parts(question: Question, asked: str, params: dict[str, Any]) -> Sta
         `part_group`, `part_account`, `part_resource_group` (key, provider_id, months and the id of the part).
     """
     return Statement(f"WITH {asked.strip()},{_SEEN},{_WHOLE},{_PARTS}", question.params() | params)
+
+
+def role_kinds(*, viewer: Viewer) -> frozenset[str]:
+    """Find out on what kinds of nodes roles stand; none for operators, who need none."""
+    if viewer.is_operator:
+        return frozenset()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT node_kind FROM accounts_viewer_roots(%s, %s, 'see')", [viewer.user_id, viewer.now]
+        )
+        return frozenset(row[0] for row in cursor.fetchall())
 
 
 def given(nodes: Sequence[NodeKey]) -> dict[str, Any]:

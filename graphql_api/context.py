@@ -44,12 +44,14 @@ class Context:
     """The context of one request.
 
     `published` is resolved once, so that no answer mixes two publications of a month; `now` is the only clock.
+    `role_kinds` only spares the planner work (`allocation.policies.Question`).
     `scopes` is None for a browser session, which may do whatever its user may.
     """
 
     request: HttpRequest
     viewer: Viewer
     published: Published
+    role_kinds: frozenset[str]
     now: datetime
     correlation_id: str
     scopes: frozenset[str] | None

@@ -64,7 +64,7 @@ class Loaders:
 
     async def _question(self, asked: Asked) -> tuple[Question, EmissionsFilter]:
         published = await self._published(asked.moment)
-        question = Question(self.context.viewer, published, asked.period)
+        question = Question(self.context.viewer, published, asked.period, self.context.role_kinds)
         if asked.codes == FilterCodes():
             return question, emissions.NO_FILTER
         restricted = await self.context.call(

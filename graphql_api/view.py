@@ -16,6 +16,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from accounts import policies
+from allocation.policies import role_kinds
 from allocation.selectors import publications
 from graphql_api import credentials, requests
 from graphql_api.context import Context, in_short_transaction
@@ -143,10 +144,13 @@ def _open(request: HttpRequest, now: datetime, correlation_id: str) -> Context:
 
 
 def _pin(request: HttpRequest, found: credentials.Credentials, now: datetime, correlation_id: str) -> Context:
+    request.user = found.user  # type: ignore[assignment] # a bearer token's user is not the session's
+    viewer = policies.viewer_of(user=found.user, now=now)
     return Context(
         request=request,
-        viewer=policies.viewer_of(user=found.user, now=now),
+        viewer=viewer,
         published=publications.current(),
+        role_kinds=role_kinds(viewer=viewer),
         now=now,
         correlation_id=correlation_id,
         scopes=found.scopes,

@@ -141,8 +141,8 @@ def nodes_by_external_id(
     """The known nodes of this kind with exactly this external id, in order of id; usually none or one.
 
     A provider's groups are unique within a directory only: `within` is the directory's external id, where it matters.
-    For a resource group `external_id` is its code and `within`, which it needs, the account's external id. An enterprise
-    has no provider.
+    For a resource group `external_id` is its code and `within`, which it needs, the account's external id.
+    An enterprise has no provider.
     """
     with connection.cursor() as cursor:
         cursor.execute(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from allocation.engine import quality
 from allocation.engine.frames import ENERGY_LINE
 from allocation.engine.instruments import cover, read_instruments
+from allocation.engine.rows import rows
 from allocation.engine.units import ONE, UG_PER_G, WH_PER_KWH, exact
 
 if TYPE_CHECKING:
@@ -29,14 +30,14 @@ def post_electricity(
     sites = activity.tables["sites"]
     options = activity.header.options
     remaining: dict[str, list[Fraction]] = {}
-    for row in sites.itertuples():
+    for row in rows(sites):
         rest = (ONE - Fraction(row.green_ratio)) * energy[str(row.site)].facility_kwh
         remaining.setdefault(str(row.market or row.cluster), []).append(rest)
     markets = read_instruments(
         activity.tables["instruments"], activity.header.month, options.vintage_window_months, findings
     )
     coverages = cover(remaining, markets, findings)
-    for row in sites.itertuples():
+    for row in rows(sites):
         cluster, kwh, rank = str(row.cluster), energy[str(row.site)].facility_kwh, quality.rank(str(row.quality))
         sources.post(cluster, ENERGY_LINE, kwh * WH_PER_KWH, rank)
         location = exact(row.location_g_per_kwh)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from allocation.engine import quality
 from allocation.engine.pools import reject_pool, spread
+from allocation.engine.rows import rows
 from allocation.engine.units import UG_PER_KG, months_between, round_half_even
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def post_assets(
 ) -> dict[str, list[RackAsset]]:
     """Post every asset; return those of racks by rack code. Reports NO_POOL_DRIVER."""
     header = activity.header
-    site_cluster = {str(row.site): str(row.cluster) for row in activity.tables["sites"].itertuples()}
-    rack_cluster = {str(row.rack): str(row.cluster) for row in activity.tables["racks"].itertuples()}
+    site_cluster = {str(row.site): str(row.cluster) for row in rows(activity.tables["sites"])}
+    rack_cluster = {str(row.rack): str(row.cluster) for row in rows(activity.tables["racks"])}
     of_racks: dict[str, list[RackAsset]] = {}
-    for row in activity.tables["assets"].itertuples():
+    for row in rows(activity.tables["assets"]):
         amount_ug = posting_ug(
             round_half_even(Fraction(row.embodied_kg) * UG_PER_KG),
             int(row.life_months),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from allocation.engine.rows import rows
 from allocation.engine.units import ONE, ZERO, exact, exact_sum
 
 if TYPE_CHECKING:
@@ -59,12 +60,12 @@ def read_meters(sites: pd.DataFrame) -> list[SiteMeter]:
         SiteMeter(
             site=str(row.site),
             cluster=str(row.cluster),
-            row=int(str(row.row)),
+            row=int(row.row),
             facility_kwh=exact(row.facility_kwh),
             it_kwh=exact(row.it_kwh),
             pue=exact(row.pue),
         )
-        for row in sites.itertuples()
+        for row in rows(sites)
     ]
 
 

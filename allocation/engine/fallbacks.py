@@ -10,7 +10,6 @@ from allocation.engine.units import ONE, ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from fractions import Fraction
 
     from allocation.engine.frames import Options
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from allocation.engine import quality
+from allocation.engine.rows import rows
 from allocation.engine.units import ONE, UG_PER_KG
 
 if TYPE_CHECKING:
@@ -20,11 +21,9 @@ LINE_BY_BOUNDARY: Final = {"scope2": "scope1", "scope3_leased": "scope3_other"}
 def post_gases(activity: Activity, sources: Sources, findings: Findings) -> None:
     """Post every gas of every site. Reports NO_FACTOR and MIXED_GWP."""
     gwp_set = activity.header.gwp_set
-    potentials = {
-        str(row.gas): Fraction(row.gwp) for row in activity.tables["gwp"].itertuples() if row.gwp_set == gwp_set
-    }
-    sites = {str(row.site): row for row in activity.tables["sites"].itertuples()}
-    for row in activity.tables["direct_gases"].itertuples():
+    potentials = {str(row.gas): Fraction(row.gwp) for row in rows(activity.tables["gwp"]) if row.gwp_set == gwp_set}
+    sites = {str(row.site): row for row in rows(activity.tables["sites"])}
+    for row in rows(activity.tables["direct_gases"]):
         if row.gas == CO2E:
             potential = ONE
             if row.gwp_set != gwp_set:

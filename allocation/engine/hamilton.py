@@ -80,9 +80,8 @@ def _largest_remainders(
     return np.concatenate([chosen, near[best]])
 
 
-def rounded(scale: Scale, factors: Sequence[Fraction]) -> Int64s:
-    """Return q t rounded half to even; every q t must lie below 2⁶³ - 1."""
-    products = multiply(scale, factors)
+def _rounded(scale: Scale, factors: Sequence[Fraction], products: Products) -> Int64s:
+    """Return q t rounded half to even."""
     up = products.fraction > np.uint64(_HALF)
     near = np.flatnonzero((products.fraction > np.uint64(_HALF - SLACK)) & (products.fraction <= np.uint64(_HALF)))
     if len(near):
@@ -94,15 +93,23 @@ def rounded(scale: Scale, factors: Sequence[Fraction]) -> Int64s:
 
 
 def _compare_half(part: Fraction) -> int:
+    """Return -1, 0 or 1 as `part` is below, at or above one half."""
     twice = 2 * part.numerator
     return (twice > part.denominator) - (twice < part.denominator)
 
 
-def estimated_ug(scale: Scale, factors: Sequence[Fraction], estimated: Sequence[Fraction], integers: Int64s) -> Int64s:
-    """Return the estimated part of every leaf, rounded half to even and at most the leaf's integer."""
+def estimated_integers(
+    scale: Scale, factors: Sequence[Fraction], estimated: Sequence[Fraction], integers: Int64s, products: Products
+) -> Int64s:
+    """Return the estimated part of every leaf, rounded half to even and at most the leaf's integer.
+
+    `products` are those of `factors`.
+    """
     if not any(estimated):
         return np.zeros_like(integers)
-    return np.minimum(rounded(scale, estimated), integers)
+    if list(estimated) != list(factors):
+        products = multiply(scale, estimated)
+    return np.minimum(_rounded(scale, estimated, products), integers)
 
 
 def shares_ppm(factors: Sequence[Fraction], estimated: Sequence[Fraction]) -> list[int]:

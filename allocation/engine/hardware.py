@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from allocation.engine import quality
+from allocation.engine.rows import rows
 from allocation.engine.units import ONE, WH_PER_KWH, ZERO, exact
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def read_racks(
     proportion to it. Reports NO_RACK_ENERGY, HOURS_EXCEED_MONTH, REGION_SPLIT and DEFAULT_UTILISATION.
     """
     racks: list[Rack] = []
-    for row in frame.itertuples():
+    for row in rows(frame):
         energy = _rack_energy(row, month_hours, findings)
         clusters = places.named_by(str(row.cluster))
         if row.cluster in places.rows:
@@ -118,7 +119,7 @@ def _cut(
 def read_machines(frame: pd.DataFrame, month_hours: int, places: Places, findings: Findings) -> list[Machine]:
     """Return the dedicated machines: kWh = average power x hours / 1000. Reports HOURS_EXCEED_MONTH."""
     machines: list[Machine] = []
-    for row in frame.itertuples():
+    for row in rows(frame):
         _check_hours(row, month_hours, "machines.csv", findings)
         kwh = Fraction(row.avg_power_w) * Fraction(row.hours) / WH_PER_KWH
         site = row.site or places.only_site(str(row.cluster))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
+from allocation.engine.rows import rows
 from allocation.engine.units import ZERO, exact_sum, months_between
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def read_instruments(
 ) -> dict[str, list[Instrument]]:
     """Return the eligible instruments by market, in the order of the cascade. Reports INELIGIBLE_INSTRUMENT."""
     markets: dict[str, list[Instrument]] = {}
-    for row in frame.itertuples():
+    for row in rows(frame):
         reason = None
         if row.retired is False:
             reason = "it is not retired"

@@ -56,6 +56,8 @@ class Leaves:
     group: Int32s
     block: Int32s
     quantity: Integers
+    ordered: bool = False
+    """The keys are distinct and in their order, and the dictionaries hold what is used, in its order."""
 
     def __len__(self) -> int:
         return len(self.service)
@@ -121,6 +123,8 @@ class Merged:
 
 def merge(parts: Sequence[Leaves]) -> Merged:
     """Bring leaves together: one per key, quantities of the same block added."""
+    if len(parts) == 1 and parts[0].ordered:
+        return Merged(parts[0], {})
     services = Codebook.of(set().union(*(_used(part.services, part.service) for part in parts)), "|")
     accounts = Codebook.of(set().union(*(_used(part.accounts, part.account) for part in parts)), "|")
     groups = Codebook.of(set().union(*(_used(part.groups, part.group) for part in parts)), "")
@@ -145,7 +149,15 @@ def merge(parts: Sequence[Leaves]) -> Merged:
             blocks[position] = _MIXED
         quantity = sums(quantity, starts)
     leaves = Leaves(
-        services.codes, accounts.codes, groups.codes, service[starts], account[starts], group[starts], blocks, quantity
+        services.codes,
+        accounts.codes,
+        groups.codes,
+        service[starts],
+        account[starts],
+        group[starts],
+        blocks,
+        quantity,
+        ordered=True,
     )
     return Merged(leaves, mixed)
 

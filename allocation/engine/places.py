@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from allocation.engine.rows import rows
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,19 +28,19 @@ class Places:
     @classmethod
     def read(cls, clusters: pd.DataFrame, sites: pd.DataFrame) -> Places:
         """Read clusters.csv and the first two columns of sites.csv."""
-        rows = {str(row.cluster): int(str(row.row)) for row in clusters.itertuples()}
-        by_cluster: dict[str, list[str]] = {cluster: [] for cluster in sorted(rows)}
-        for row in sites.itertuples():
+        row_of = {str(row.cluster): int(row.row) for row in rows(clusters)}
+        by_cluster: dict[str, list[str]] = {cluster: [] for cluster in sorted(row_of)}
+        for row in rows(sites):
             by_cluster[str(row.cluster)].append(str(row.site))
         active = tuple(cluster for cluster, codes in by_cluster.items() if codes)
-        regions: dict[str, list[str]] = {str(row.region): [] for row in clusters.itertuples() if row.region is not None}
-        region_of = {str(row.cluster): row.region for row in clusters.itertuples()}
+        regions: dict[str, list[str]] = {str(row.region): [] for row in rows(clusters) if row.region is not None}
+        region_of = {str(row.cluster): row.region for row in rows(clusters)}
         for cluster in active:
             region = region_of[cluster]
             if region is not None:
                 regions[str(region)].append(cluster)
         return cls(
-            rows=rows,
+            rows=row_of,
             sites={cluster: tuple(sorted(codes)) for cluster, codes in by_cluster.items()},
             regions={region: tuple(codes) for region, codes in regions.items()},
             active=active,

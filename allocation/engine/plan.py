@@ -27,6 +27,7 @@ from allocation.engine.overhead import clear_overhead
 from allocation.engine.places import Places
 from allocation.engine.pools import drivers, post_pools
 from allocation.engine.racks import MACHINE_ROLE, Unit, arrival, rates_by_p, weight
+from allocation.engine.rows import rows
 from allocation.engine.sources import Sources
 from allocation.engine.units import ONE, ZERO, exact_sum
 from allocation.engine.unused import serve
@@ -142,7 +143,7 @@ def prepare(activity: Activity) -> Plan:
     }
     findings.raise_if_rejected()
     services = tables["services"]
-    core = frozenset(str(row.service) for row in services.itertuples() if row.kind == "core")
+    core = frozenset(str(row.service) for row in rows(services) if row.kind == "core")
     return Plan(options, core, clusters, places.regions, findings.as_tuple(), energy)
 
 
@@ -163,7 +164,7 @@ def _flag_ignored_dependencies(activity: Activity, findings: Findings) -> None:
 def _flows(activity: Activity, places: Places) -> dict[str, dict[tuple[str, str], Fraction]]:
     """Return what services deliver to each other by cluster; a region's row is split equally over its clusters."""
     flows: dict[str, dict[tuple[str, str], Fraction]] = {}
-    for row in activity.tables["service_use"].itertuples():
+    for row in rows(activity.tables["service_use"]):
         clusters = places.named_by(str(row.cluster))
         for cluster in clusters:
             of_cluster = flows.setdefault(cluster, {})

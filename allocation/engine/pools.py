@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from allocation.engine import quality
+from allocation.engine.rows import rows
 from allocation.engine.units import ONE, UG_PER_KG, ZERO
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def post_pools(
 ) -> None:
     """Post every shared pool to its clusters. Reports NO_POOL_DRIVER and MIXED_GWP."""
     gwp_set = activity.header.gwp_set
-    for row in activity.tables["shared_pools"].itertuples():
+    for row in rows(activity.tables["shared_pools"]):
         if row.gwp_set is not None and row.gwp_set != gwp_set:
             message = f"pool {row.pool} is by the GWP set {row.gwp_set} in a package that uses {gwp_set}"
             findings.reject("MIXED_GWP", "shared_pools.csv", int(row.row), message, "gwp_set")

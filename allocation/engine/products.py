@@ -38,6 +38,7 @@ _HALF: Final = np.uint64(32)
 _LOW_HALF: Final = np.uint64(0xFFFFFFFF)
 _TOP: Final = 2**_WORD
 _BEYOND_INT64: Final = 2**63
+_STRETCH: Final = 2**14
 _MIDDLE: Final = Fraction(1, 2)
 
 
@@ -56,6 +57,10 @@ class Quantities:
         """Return the quantities at `positions`."""
         high = None if self.high is None else self.high[positions]
         return Quantities(self.low[positions], high, self.block[positions])
+
+    def are_zero(self) -> npt.NDArray[np.bool_]:
+        """Return which quantities are 0."""
+        return self.low == 0 if self.high is None else (self.low == 0) & (self.high == 0)
 
     def whole(self, position: int) -> int:
         """Return one quantity."""
@@ -100,12 +105,13 @@ class Scale:
 
     def largest(self) -> list[int]:
         """Return the largest quantity of every block; 0 for a block without any."""
-        low, high, block = self.quantities.low, self.quantities.high, self.quantities.block
-        if high is None:
-            return _maxima(low, block, self.blocks).tolist()
-        highest = _maxima(high, block, self.blocks)
-        lowest = _maxima(np.where(high == highest[block], low, 0), block, self.blocks)
-        return [(h << HIGH_BITS) + l for h, l in zip(highest.tolist(), lowest.tolist(), strict=True)]
+        quantities = self.quantities
+        if quantities.high is None:
+            return [int(low) for low in _maxima(quantities.low, quantities.block, self.blocks)]
+        highs = _maxima(quantities.high, quantities.block, self.blocks)
+        lows = np.where(quantities.high == highs[quantities.block], quantities.low, 0)
+        pairs = zip(highs.tolist(), _maxima(lows, quantities.block, self.blocks).tolist(), strict=True)
+        return [(high << HIGH_BITS) + low for high, low in pairs]
 
 
 def _maxima(values: Int64s, block: npt.NDArray[np.int32], blocks: int) -> Int64s:
@@ -150,13 +156,20 @@ def _multiply_limb(limb: _Limb, block: npt.NDArray[np.int32], factors: Sequence[
         (t.numerator << (_WORD + bits + limb.offset)) // t.denominator if bits else 0
         for t, bits in zip(factors, limb.bits, strict=True)
     ]
-    low = np.array([value % _TOP for value in cut], dtype=np.uint64)[block]
-    high = np.array([value // _TOP for value in cut], dtype=np.uint64)[block]
-    carried = _high_word(limb.shifted, low)
-    fraction = limb.shifted * high
-    whole = _high_word(limb.shifted, high)
-    fraction += carried
-    whole += fraction < carried
+    low = np.array([value % _TOP for value in cut], dtype=np.uint64)
+    high = np.array([value // _TOP for value in cut], dtype=np.uint64)
+    whole = np.empty(len(block), dtype=np.uint64)
+    fraction = np.empty(len(block), dtype=np.uint64)
+    # Stretches whose intermediate results stay in the processor's cache.
+    for start in range(0, len(block), _STRETCH):
+        part = slice(start, start + _STRETCH)
+        shifted, number = limb.shifted[part], block[part]
+        factor = high[number]
+        carried = _high_word(shifted, low[number])
+        fraction[part] = shifted * factor
+        fraction[part] += carried
+        whole[part] = _high_word(shifted, factor)
+        whole[part] += fraction[part] < carried
     return whole, fraction
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import lcm
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
@@ -21,21 +21,21 @@ from allocation.engine.fallbacks import (
     with_overhead,
 )
 from allocation.engine.findings import Findings
-from allocation.engine.frames import Ledger
-from allocation.engine.hamilton import LeafTooLargeError, apportion, estimated_ug, shares_ppm
+from allocation.engine.frames import Finding, Ledger, PackageRejectedError
+from allocation.engine.hamilton import LeafTooLargeError, apportion, estimated_integers, shares_ppm
 from allocation.engine.leaves import Leaves, merge
 from allocation.engine.products import Quantities, Scale, split
-from allocation.engine.units import ONE
 from allocation.engine.usage import CORE_GROUP, net
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
     from allocation.engine.dependencies import Throughput
     from allocation.engine.fallbacks import Fallbacks
     from allocation.engine.frames import Usage
+    from allocation.engine.leaves import Merged
     from allocation.engine.plan import ClusterPlan, Plan
     from allocation.engine.usage import NetUsage
 
@@ -169,20 +169,7 @@ def _add_usage(settlement: _Settlement, netted: NetUsage, throughput: Throughput
             columns = with_overhead(per_unit, fallbacks.overhead)
         reached = throughput.classes.get(service, classes.NO_CLASS)
         numbers[index] = settlement.block_of[service] = settlement.add_block(Block(columns, reached))
-    if len(leaves):
-        block = numbers[leaves.service]
-        settlement.parts.append(
-            Leaves(
-                leaves.services,
-                leaves.accounts,
-                leaves.groups,
-                leaves.service,
-                leaves.account,
-                leaves.group,
-                block,
-                leaves.quantity,
-            )
-        )
+    settlement.parts.append(replace(leaves, block=numbers[leaves.service]))
 
 
 def _add_machines(settlement: _Settlement, plan: Plan, fallbacks: Fallbacks) -> None:
@@ -223,18 +210,7 @@ def _add_earlier(settlement: _Settlement, throughput: Throughput, fallbacks: Fal
             settlement.blocks[number] = block
         else:
             number = settlement.add_block(block)
-        settlement.parts.append(
-            Leaves(
-                mine.services,
-                mine.accounts,
-                mine.groups,
-                mine.service,
-                mine.account,
-                mine.group,
-                np.full(len(mine), number, dtype=np.int32),
-                mine.quantity,
-            )
-        )
+        settlement.parts.append(replace(mine, block=np.full(len(mine), number, dtype=np.int32)))
 
 
 def _add_special(settlement: _Settlement, throughput: Throughput, fallbacks: Fallbacks, plan: Plan) -> None:
@@ -253,59 +229,47 @@ def _add_special(settlement: _Settlement, throughput: Throughput, fallbacks: Fal
 
 def _ledger(settlement: _Settlement, findings: Findings) -> Ledger:
     place = settlement.place
-    merged = merge(settlement.parts) if settlement.parts else None
-    if merged is None:
-        nothing = np.zeros(0, dtype=np.int32)
-        leaves = Leaves((), (), (), nothing, nothing, nothing, nothing, np.zeros(0, dtype=np.int64))
-        quantities = Quantities(np.zeros(0, dtype=np.int64), None, nothing)
-    else:
-        leaves = merged.leaves
-        quantities = _quantities(settlement, leaves, merged.mixed)
-    lines = [_settle_line(settlement, quantities, line, findings) for line in range(len(place.lines))]
-    findings.raise_if_rejected()
-    every = [rows.positions for rows in lines]
-
-    def stack(arrays: Sequence[npt.NDArray[np.generic]], kind: type[np.generic]) -> npt.NDArray[np.generic]:
-        return np.concatenate(arrays).astype(kind) if arrays else np.zeros(0, dtype=kind)
-
+    merged = merge(settlement.parts)
+    leaves = merged.leaves
+    lines = list(_rows_of_lines(settlement, _quantities(settlement, merged)))
+    positions = _joined([rows.positions for rows in lines], np.intp)
     return Ledger(
         cluster=place.cluster,
         services=leaves.services,
         accounts=leaves.accounts,
         groups=leaves.groups,
         lines=place.lines,
-        service=stack([leaves.service[positions] for positions in every], np.int32),  # type: ignore[arg-type]
-        account=stack([leaves.account[positions] for positions in every], np.int32),  # type: ignore[arg-type]
-        group=stack([leaves.group[positions] for positions in every], np.int32),  # type: ignore[arg-type]
-        line=np.repeat(np.arange(len(lines), dtype=np.int16), [len(positions) for positions in every]),
-        ug=stack([rows.ug for rows in lines], np.int64),  # type: ignore[arg-type]
-        estimated_ug=stack([rows.estimated_ug for rows in lines], np.int64),  # type: ignore[arg-type]
-        estimated_ppm=stack([rows.estimated_ppm for rows in lines], np.int32),  # type: ignore[arg-type]
-        quality=stack([rows.quality for rows in lines], np.int16),  # type: ignore[arg-type]
+        service=leaves.service[positions],
+        account=leaves.account[positions],
+        group=leaves.group[positions],
+        line=np.repeat(np.arange(len(lines), dtype=np.int16), [len(rows.positions) for rows in lines]),
+        ug=_joined([rows.ug for rows in lines], np.int64),
+        estimated_ug=_joined([rows.estimated_ug for rows in lines], np.int64),
+        estimated_ppm=_joined([rows.estimated_ppm for rows in lines], np.int32),
+        quality=_joined([rows.quality for rows in lines], np.int16),
         source_ug=dict(zip(place.lines, place.source_ug, strict=True)),
         findings=findings.as_tuple(),
     )
 
 
-def _quantities(settlement: _Settlement, leaves: Leaves, mixed: Mapping[int, list[tuple[int, int]]]) -> Quantities:
-    """Return quantities below 2¹²⁶; a leaf with more, or with several blocks, becomes a block of its own."""
-    block, quantity = leaves.block.copy(), leaves.quantity
-    alone = {position: entries for position, entries in mixed.items()}
+_Number = TypeVar("_Number", bound=np.generic)
+
+
+def _joined(parts: Sequence[npt.NDArray[_Number]], kind: type[_Number]) -> npt.NDArray[_Number]:
+    return np.concatenate([np.zeros(0, dtype=kind), *parts], dtype=kind)
+
+
+def _quantities(settlement: _Settlement, merged: Merged) -> Quantities:
+    """Return quantities below 2¹²⁶; a leaf with more, or with parts of several blocks, becomes a block of its own."""
+    block, quantity = merged.leaves.block, merged.leaves.quantity
+    alone = dict(merged.mixed)
     if quantity.dtype == object:
-        for position in [i for i, q in enumerate(quantity) if q.bit_length() > _QUANTITY_BITS and i not in alone]:
-            alone[position] = [(int(block[position]), int(quantity[position]))]
+        large = (i for i, q in enumerate(quantity) if q.bit_length() > _QUANTITY_BITS and i not in alone)
+        alone |= {position: [(int(block[position]), int(quantity[position]))] for position in large}
     if alone:
-        quantity = quantity.copy()
+        block, quantity = block.copy(), quantity.copy()
     for position, entries in alone.items():
-        parts = [settlement.blocks[number] for number, _ in entries]
-        columns = [scaled(part.columns, Fraction(q)) for part, (_, q) in zip(parts, entries, strict=True)]
-        reached = classes.NO_CLASS
-        for part in parts:
-            reached |= part.classes
-        lines = (
-            None if any(part.lines is None for part in parts) else frozenset().union(*(p.lines or () for p in parts))
-        )
-        block[position] = settlement.add_block(Block(total(columns, len(settlement.place.lines)), reached, lines))
+        block[position] = settlement.add_block(_together(settlement, entries))
         quantity[position] = 1
     if quantity.dtype == object:
         low, high = split([int(q) for q in quantity])
@@ -313,8 +277,20 @@ def _quantities(settlement: _Settlement, leaves: Leaves, mixed: Mapping[int, lis
     return Quantities(quantity, None, block)
 
 
+def _together(settlement: _Settlement, entries: Sequence[tuple[int, int]]) -> Block:
+    """Return a block for the one leaf that adds up quantities of other blocks."""
+    parts = [settlement.blocks[number] for number, _ in entries]
+    amounts = [scaled(part.columns, Fraction(quantity)) for part, (_, quantity) in zip(parts, entries, strict=True)]
+    reached = classes.NO_CLASS
+    lines: frozenset[int] | None = frozenset()
+    for part in parts:
+        reached |= part.classes
+        lines = None if lines is None or part.lines is None else lines | part.lines
+    return Block(total(amounts, len(settlement.place.lines)), reached, lines)
+
+
 @dataclass(frozen=True, slots=True)
-class _LineRows:
+class _Rows:
     """The rows of one line: positions of its leaves, and what they get."""
 
     positions: npt.NDArray[np.intp]
@@ -324,31 +300,42 @@ class _LineRows:
     quality: npt.NDArray[np.int16]
 
 
-def _settle_line(settlement: _Settlement, quantities: Quantities, line: int, findings: Findings) -> _LineRows:
+def _rows_of_lines(settlement: _Settlement, quantities: Quantities) -> Iterator[_Rows]:
+    """Yield the rows of every line.
+
+    Raises:
+        PackageRejectedError: LEAF_TOO_LARGE.
+    """
     place, blocks = settlement.place, settlement.blocks
-    present = np.array([block.lines is None or line in block.lines for block in blocks], dtype=bool)
-    positions = np.flatnonzero(present[quantities.block])
-    scale = Scale.of(quantities.take(positions), len(blocks))
+    positions = np.arange(len(quantities))
+    scale = Scale.of(quantities, len(blocks))
+    for line in range(len(place.lines)):
+        absent = [block.lines is not None and line not in block.lines for block in blocks]
+        if any(absent):
+            some = np.flatnonzero(~np.array(absent, dtype=bool)[quantities.block])
+            yield _rows_of_line(settlement, Scale.of(quantities.take(some), len(blocks)), some, line)
+        else:
+            yield _rows_of_line(settlement, scale, positions, line)
+
+
+def _rows_of_line(settlement: _Settlement, scale: Scale, positions: npt.NDArray[np.intp], line: int) -> _Rows:
+    place, blocks = settlement.place, settlement.blocks
     factors = [block.columns[line] for block in blocks]
     estimated = [block.columns[len(place.lines) + line] for block in blocks]
     try:
-        _, integers = apportion(scale, factors, place.source_ug[line])
+        products, integers = apportion(scale, factors, place.source_ug[line])
     except LeafTooLargeError as error:
-        message = f"a leaf of cluster {place.cluster} on line {place.lines[line]} is above 2^63 - 1"
-        findings.reject("LEAF_TOO_LARGE", "usage.csv", None, f"{message} ({error})")
-        empty = np.zeros(0, dtype=np.int64)
-        return _LineRows(positions[:0], empty, empty, empty.astype(np.int32), empty.astype(np.int16))
-    block = quantities.block[positions]
+        message = f"a leaf of cluster {place.cluster} is too large on the line {place.lines[line]}: above 2^63 - 1"
+        finding = Finding("LEAF_TOO_LARGE", "package", "usage.csv", None, message)
+        raise PackageRejectedError((finding,)) from error
+    block = scale.quantities.block
     ppm = np.array(shares_ppm(factors, estimated), dtype=np.int32)[block]
+    ppm[scale.quantities.are_zero()] = 0
     ranks = [max(place.line_quality[line], classes.weakest(part.classes)) for part in blocks]
-    zero = scale.quantities.low == 0
-    if scale.quantities.high is not None:
-        zero &= scale.quantities.high == 0
-    ppm[zero] = 0
-    return _LineRows(
+    return _Rows(
         positions=positions,
         ug=integers,
-        estimated_ug=estimated_ug(scale, factors, estimated, integers),
+        estimated_ug=estimated_integers(scale, factors, estimated, integers, products),
         estimated_ppm=ppm,
         quality=np.array(ranks, dtype=np.int16)[block],
     )

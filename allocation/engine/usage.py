@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -111,16 +111,7 @@ def net(usage: Usage, core_services: Collection[str]) -> NetUsage:
         total[service] = unit[service] * _sum(quantity[start:end])
     if quantity.dtype == object and len(quantity) and max(quantity) <= INT64_MAX:
         quantity = quantity.astype(np.int64)
-    netted = Leaves(
-        leaves.services,
-        leaves.accounts,
-        leaves.groups,
-        leaves.service,
-        leaves.account,
-        leaves.group,
-        leaves.service,
-        quantity,
-    )
+    netted = replace(leaves, block=leaves.service, quantity=quantity)
     return NetUsage(netted, unit, total, negative)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from allocation.engine.rows import rows
 from allocation.engine.units import ONE, ZERO
 
 if TYPE_CHECKING:
@@ -22,17 +23,17 @@ def read_utilisation(tables: Mapping[str, pd.DataFrame], findings: Findings) -> 
     """
     rates = _rates(tables["rack_resources"])
     theta: dict[str, dict[str, Fraction]] = {}
-    for row in tables["rack_use"].itertuples():
+    for row in rows(tables["rack_use"]):
         services = theta.setdefault(str(row.rack), {})
         used = Fraction(row.used) * rates[str(row.rack), str(row.resource)]
         services[str(row.service)] = services.get(str(row.service), ZERO) + used
-    for row in tables["racks"].itertuples():
+    for row in rows(tables["racks"]):
         if row.service is not None:
             theta[str(row.rack)] = {str(row.service): ONE}
         booked = sum(theta.get(str(row.rack), {}).values(), ZERO)
         if booked > 1:
             message = f"rack {row.rack} is used to {float(booked):.6g} of its capacity: scaled down to 1"
-            findings.flag("OVERBOOKED", "racks.csv", int(str(row.row)), message)
+            findings.flag("OVERBOOKED", "racks.csv", int(row.row), message)
             theta[str(row.rack)] = {service: part / booked for service, part in theta[str(row.rack)].items()}
     return theta
 
@@ -40,9 +41,9 @@ def read_utilisation(tables: Mapping[str, pd.DataFrame], findings: Findings) -> 
 def _rates(resources: pd.DataFrame) -> dict[tuple[str, str], Fraction]:
     """Return weight / (sum of weights of the rack x capacity) by rack and resource."""
     weights: dict[str, Fraction] = {}
-    for row in resources.itertuples():
+    for row in rows(resources):
         weights[str(row.rack)] = weights.get(str(row.rack), ZERO) + Fraction(row.weight)
     return {
         (str(row.rack), str(row.resource)): Fraction(row.weight) / (weights[str(row.rack)] * Fraction(row.capacity))
-        for row in resources.itertuples()
+        for row in rows(resources)
     }

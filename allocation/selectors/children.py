@@ -14,7 +14,7 @@ from django.db import connection
 
 from allocation.policies import Kind, NodeKey, Question
 from allocation.selectors.amounts import COLUMNS, Amounts, Method, sums_sql, total_sql
-from allocation.selectors.facts import facts
+from allocation.selectors.facts import Asked, facts
 from allocation.selectors.nodes import DESCRIBED, Node, node_of
 from allocation.selectors.standing import presence_over, standings
 from allocation.selectors.statuses import Figure
@@ -99,10 +99,13 @@ candidate AS MATERIALIZED ({candidates}
            + CASE WHEN accounts_is_operator(%(viewer)s) THEN '{{(,)}}' ELSE '{{}}' END::datemultirange AS months
     FROM accounts_viewer_months(%(viewer)s, %(now)s, 'see', %(parent_kind)s, ARRAY[%(parent)s]::bigint[]) AS seen
 ), own AS MATERIALIZED (
-    SELECT role.node_kind, role.node_id, range_agg(daterange(role.valid_from, role.valid_to)) AS months
-    FROM (SELECT node_kind, node_id, valid_from, valid_to FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'see')
+    SELECT role.node_kind, role.node_id, range_agg(daterange(role.valid_from, role.valid_to)) AS months,
+           range_agg(daterange(role.valid_from, role.valid_to)) FILTER (WHERE role.visible) AS visible_months
+    FROM (SELECT node_kind, node_id, valid_from, valid_to, true AS visible
+          FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'see')
           UNION ALL
-          SELECT node_kind, node_id, valid_from, valid_to FROM accounts_viewer_explorable(%(viewer)s, %(now)s)) AS role
+          SELECT node_kind, node_id, valid_from, valid_to, false
+          FROM accounts_viewer_explorable(%(viewer)s, %(now)s)) AS role
     WHERE role.valid_from < role.valid_to
     GROUP BY role.node_kind, role.node_id
 ), loose AS MATERIALIZED (
@@ -114,7 +117,7 @@ candidate AS MATERIALIZED ({candidates}
 ), child AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY candidate.kind_rank, candidate.node_id) AS key, candidate.*,
            candidate.months && parent_seen.months
-           OR (own.months IS NOT NULL AND candidate.months && own.months AND NOT own.node_id IS NULL) AS visible
+           OR COALESCE(candidate.months && own.visible_months, false) AS visible
     FROM candidate
     CROSS JOIN parent_seen
     CROSS JOIN loose
@@ -155,10 +158,20 @@ _ORDERS = {
 _DESCRIBED_COLUMNS = 9
 
 
-def _begin(parent: NodeKey) -> tuple[str, dict[str, Any]]:
+_KINDS = {
+    Kind.ENTERPRISE_PARENT: {Kind.RESOURCE_DIRECTORY},
+    Kind.RESOURCE_DIRECTORY: {Kind.ACCOUNT_GROUP, Kind.MISCELLANEOUS, Kind.ACCOUNT},
+    Kind.MISCELLANEOUS: {Kind.ACCOUNT},
+    Kind.ACCOUNT_GROUP: {Kind.ACCOUNT_GROUP, Kind.ACCOUNT},
+    Kind.ACCOUNT: {Kind.RESOURCE_GROUP},
+    Kind.RESOURCE_GROUP: set[Kind](),
+}
+
+
+def _begin(parent: NodeKey) -> Asked:
     kind = Kind.RESOURCE_DIRECTORY if parent.kind is Kind.MISCELLANEOUS else parent.kind
     text = _KNOWN_CHILDREN.format(candidates=_CANDIDATES[parent.kind])
-    return text, {"parent": parent.id, "parent_kind": kind.value}
+    return Asked(text, {"parent": parent.id, "parent_kind": kind.value}, frozenset(_KINDS[parent.kind]))
 
 
 def children(*, question: Question, parent: NodeKey, page: ChildPage) -> list[Child]:
@@ -166,8 +179,7 @@ def children(*, question: Question, parent: NodeKey, page: ChildPage) -> list[Ch
 
     The key of a row is (total in ug, or name; kind rank; id).
     """
-    asked, params = _begin(parent)
-    begun = facts(question, asked=asked, params=params)
+    begun = facts(question, asked=_begin(parent))
     after, order = _ORDERS[page.order]
     text = _PAGE.format(
         sums=sums_sql("fact"),
@@ -204,8 +216,8 @@ def _with_presence(question: Question, rows: Sequence[tuple[Any, ...]]) -> list[
 
 def count(*, question: Question, parent: NodeKey) -> int:
     """How many children the viewer may know."""
-    asked, params = _begin(parent)
+    asked = _begin(parent)
     with connection.cursor() as cursor:
-        cursor.execute(f"WITH {asked} SELECT count(*) FROM child", question.params() | params)  # noqa: S608 fixed texts
+        cursor.execute(f"WITH {asked.text} SELECT count(*) FROM child", question.params() | asked.params)  # noqa: S608 fixed texts
         row = cursor.fetchone()
     return int(row[0]) if row else 0

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection
 
-from allocation.policies import ASKED, NodeKey, Question, given
+from allocation.policies import NodeKey, Question
 from allocation.selectors.amounts import COLUMNS, EMPTY, Amounts, Method, sums_sql, total_sql
-from allocation.selectors.facts import NO_FILTER, EmissionsFilter, facts
+from allocation.selectors.facts import NO_FILTER, EmissionsFilter, asked_for, facts
 from allocation.selectors.standing import Omission, Standing, omissions, presence, standings
 from allocation.selectors.statuses import Figure, Presence, combined
 
@@ -56,7 +56,7 @@ def by_month(
     Every month of the period is there, with the presence of its amounts. Nodes that do not exist are NOT_PERMITTED
     throughout, like those that are hidden.
     """
-    begun = facts(question, asked=ASKED, params=given(nodes), restricted=restricted)
+    begun = facts(question, asked=asked_for(nodes), restricted=restricted)
     amounts: dict[tuple[int, date], Amounts] = {}
     with connection.cursor() as cursor:
         cursor.execute(begun.text + _MONTHS.format(sums=sums_sql("fact")), begun.params)
@@ -155,7 +155,7 @@ def by_service(
     *, question: Question, node: NodeKey, cut: Cut, presence_of_total: Presence, restricted: EmissionsFilter = NO_FILTER
 ) -> list[ServiceShare]:
     """One page of a node's emissions by service; the key of a row is (total in ug or name, service id)."""
-    begun = facts(question, asked=ASKED, params=given([node]), services=True, restricted=restricted)
+    begun = facts(question, asked=asked_for([node]), services=True, restricted=restricted)
     after, order = _PAGES[cut.order]
     text = _BY_SERVICE.format(
         sums=sums_sql("fact"),
@@ -242,7 +242,7 @@ def by_location(
 
     The key of a row is (total in ug or name, code, provider code).
     """
-    begun = facts(question, asked=ASKED, params=given([node]), clusters=True, restricted=restricted)
+    begun = facts(question, asked=asked_for([node]), clusters=True, restricted=restricted)
     code, kind, provider = _PLACE[level]
     after, order = _PLACE_PAGES[cut.order]
     text = _BY_LOCATION.format(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from allocation.policies import Statement, visible_parts
+from allocation.policies import ASKED, Kind, NodeKey, Statement, given, visible_parts
 from allocation.selectors.amounts import COLUMNS, ledger_sums_sql
 
 if TYPE_CHECKING:
@@ -43,23 +43,31 @@ _CONTAINERS = """
     FROM {part} part
     JOIN pin ON pin.provider_id = part.provider_id AND part.months @> pin.month
     JOIN allocation_containertotal total
-        ON total.publication_id = pin.publication_id AND total.publication_id = ANY(%(publications)s)
+        ON total.publication_id = pin.publication_id AND total.publication_id = ANY(%(publications)s::bigint[])
         AND {same} AND total.grain = %(grain)s{restricted}"""
 _ACCOUNTS = """
     SELECT part.key, pin.provider_id, pin.run_id, pin.month, total.service_id, total.cluster_id, {amounts}
     FROM part_account part
     JOIN pin ON pin.provider_id = part.provider_id AND part.months @> pin.month
     JOIN allocation_accounttotal total
-        ON total.run_id = pin.run_id AND total.run_id = ANY(%(runs)s)
+        ON total.run_id = pin.run_id AND total.run_id = ANY(%(runs)s::bigint[])
         AND total.account_id = part.account_id AND total.grain = %(grain)s{restricted}"""
 _LEDGER = """
     SELECT part.key, pin.provider_id, pin.run_id, pin.month, {service}, {cluster}, {amounts}
     FROM part_resource_group part
     JOIN pin ON pin.provider_id = part.provider_id AND part.months @> pin.month
     JOIN allocation_ledgerrow total
-        ON total.run_id = pin.run_id AND total.run_id = ANY(%(runs)s)
+        ON total.run_id = pin.run_id AND total.run_id = ANY(%(runs)s::bigint[])
         AND total.account_id = part.account_id AND total.resource_group_id = part.resource_group_id{restricted}
     GROUP BY 1, 2, 3, 4, 5, 6"""
+_PART_OF_KIND = {
+    Kind.ENTERPRISE_PARENT: "part_directory",
+    Kind.RESOURCE_DIRECTORY: "part_directory",
+    Kind.MISCELLANEOUS: "part_miscellaneous",
+    Kind.ACCOUNT_GROUP: "part_group",
+    Kind.ACCOUNT: "part_account",
+    Kind.RESOURCE_GROUP: "part_resource_group",
+}
 _SAME = {
     "part_directory": "total.directory_id = part.directory_id AND total.group_id IS NULL AND NOT total.miscellaneous",
     "part_miscellaneous": "total.directory_id = part.directory_id AND total.group_id IS NULL AND total.miscellaneous",
@@ -67,11 +75,23 @@ _SAME = {
 }
 
 
+class Asked(NamedTuple):
+    """The nodes of a question: a CTE named `asked` with its parameters, and the kinds that they may have."""
+
+    text: str
+    params: dict[str, Any]
+    kinds: frozenset[Kind]
+
+
+def asked_for(nodes: Sequence[NodeKey]) -> Asked:
+    """Ask about given nodes; the key of a node is its place in the sequence, from 1."""
+    return Asked(ASKED, given(nodes), frozenset(node.kind for node in nodes))
+
+
 def facts(
     question: Question,
     *,
-    asked: str,
-    params: dict[str, Any],
+    asked: Asked,
     services: bool = False,
     clusters: bool = False,
     restricted: EmissionsFilter = NO_FILTER,
@@ -80,8 +100,7 @@ def facts(
 
     Args:
         question: viewer, publications, period.
-        asked: see `visible_parts`.
-        params: the parameters of `asked`.
+        asked: the nodes.
         services: keep `service_id` apart (else null).
         clusters: keep `cluster_id` apart (else null).
         restricted: only these services and locations; their column is then kept apart too.
@@ -92,24 +111,36 @@ def facts(
     keeps_services = services or restricted.service_ids is not None
     keeps_clusters = clusters or restricted.cluster_ids is not None
     conditions = _conditions(restricted)
-    branches = [
-        _CONTAINERS.format(amounts=_AMOUNTS, part=part, same=same, restricted=conditions)
+    branches = {
+        part: _CONTAINERS.format(amounts=_AMOUNTS, part=part, same=same, restricted=conditions)
         for part, same in _SAME.items()
-    ]
-    branches.append(_ACCOUNTS.format(amounts=_AMOUNTS, restricted=conditions))
-    branches.append(
-        _LEDGER.format(
-            service="total.service_id" if keeps_services else "NULL::bigint",
-            cluster="total.cluster_id" if keeps_clusters else "NULL::bigint",
-            amounts=ledger_sums_sql("total"),
-            restricted=conditions,
-        )
+    }
+    branches["part_account"] = _ACCOUNTS.format(amounts=_AMOUNTS, restricted=conditions)
+    branches["part_resource_group"] = _LEDGER.format(
+        service="total.service_id" if keeps_services else "NULL::bigint",
+        cluster="total.cluster_id" if keeps_clusters else "NULL::bigint",
+        amounts=ledger_sums_sql("total"),
+        restricted=conditions,
     )
-    parts = visible_parts(question, asked, params)
+    wanted = _parts(asked.kinds, question.role_kinds)
+    parts = visible_parts(question, asked.text, asked.params)
     # Each branch reads the table once per part and month by its index; nothing here is read twice.
-    text = f"{parts.text}, fact AS ({' UNION ALL '.join(branches)})"
+    chosen = [text for part, text in branches.items() if part in wanted]
+    text = f"{parts.text}, fact AS ({' UNION ALL '.join(chosen)})"
     grain = grain_of(services=keeps_services, clusters=keeps_clusters)
     return Statement(text, parts.params | _filter_params(restricted) | {"grain": grain})
+
+
+def _parts(kinds: frozenset[Kind], roles: frozenset[str]) -> set[str]:
+    """Choose the parts that can have rows: each one left out saves a plan over all partitions."""
+    found = {_PART_OF_KIND[kind] for kind in kinds} or {"part_directory"}
+    if kinds & {Kind.ENTERPRISE_PARENT, Kind.RESOURCE_DIRECTORY, Kind.ACCOUNT_GROUP} and Kind.ACCOUNT_GROUP in roles:
+        found.add("part_group")
+    if kinds - {Kind.RESOURCE_GROUP} and Kind.ACCOUNT in roles:
+        found.add("part_account")
+    if Kind.RESOURCE_GROUP in roles:
+        found.add("part_resource_group")
+    return found
 
 
 def _conditions(restricted: EmissionsFilter) -> str:

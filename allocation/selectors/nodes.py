@@ -242,8 +242,10 @@ WITH {KNOWN.strip()}, leaf AS (
     UNION ALL
     SELECT kind, node_id, kind, node_id, 0 FROM known
 )
-SELECT DISTINCT ON (step.kind, step.node_id, step.height) step.kind, step.node_id, step.above_kind, step.above_id
-FROM step ORDER BY step.kind, step.node_id, step.height DESC, step.above_kind, step.above_id
+SELECT step.kind, step.node_id, step.above_kind, step.above_id
+FROM step
+GROUP BY step.kind, step.node_id, step.above_kind, step.above_id
+ORDER BY step.kind, step.node_id, min(step.height) DESC
 """  # noqa: S608 fixed texts
 
 

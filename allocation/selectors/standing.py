@@ -197,6 +197,8 @@ def presence_over(rows: Sequence[Standing], period: Period, published: Published
 
 def omissions(rows: Sequence[Standing], period: Period, published: Published) -> list[Omission]:
     """Everything that is left out of a node's total over a period."""
+    if not rows:
+        return [Omission(Reason.NOT_PERMITTED, tuple(period.months()), None)]
     months: dict[Reason, set[date]] = defaultdict(set)
     accounts: dict[Reason, int | None] = {}
     for row in rows:

@@ -57,7 +57,10 @@ def claim_run(*, run_id: int, worker: str) -> Claim | None:
             end_run(run, RunState.WITHDRAWN, reason="cancelled", worker=worker)
             return None
         if run.attempt >= settings.ALLOCATION_MAX_ATTEMPTS:
-            reason = f"given up after {run.attempt} attempts; the last was {run.state} on {run.worker}"
+            said = run.transitions.exclude(reason="").order_by("-pk").values_list("reason", flat=True).first()
+            silent = f"no sign of life from {run.worker} while {run.state}"
+            last = said if said and run.state == RunState.QUEUED else silent
+            reason = f"given up after {run.attempt} attempts; the last: {last}"
             end_run(run, RunState.FAILED, code="TOO_MANY_ATTEMPTS", reason=reason, worker=worker)
             return None
         AllocationRun.objects.filter(pk=run_id).update(

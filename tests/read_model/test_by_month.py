@@ -1,67 +1,144 @@
+"""Totals by month equal a sum over visible leaves, whoever asks about whatever node."""
+
+from __future__ import annotations
+
 import datetime as dt
+from typing import TYPE_CHECKING
+
+import pytest
 
 from accounts.months import Period
 from accounts.policies import viewer_of
-from allocation.policies import Kind, NodeKey, Question
+from allocation.policies import Kind, NodeKey, Question, role_kinds
 from allocation.selectors import emissions, publications
 from allocation.selectors.amounts import Method
-from allocation.selectors.statuses import Presence
-from tests.read_model.world import World, month
+from allocation.selectors.standing import Reason
+from allocation.selectors.statuses import DataStatus, Presence
+from tests.read_model.oracle import Oracle
+from tests.read_model.world import METHOD_LINES, World, month
+
+if TYPE_CHECKING:
+    from allocation.selectors.emissions import Series
 
 NOW = dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
-MONTHS = [month(f"2025-0{n}") for n in range(1, 5)]
+PEOPLE = ("owner", "northerner", "viewer-a", "viewer-b", "viewer-mover", "viewer-team", "mixed", "nobody", "operator")
+NODES = (
+    ("enterprise_parent", "acme"),
+    ("resource_directory", "north"),
+    ("resource_directory", "south"),
+    ("account_group", "a"),
+    ("account_group", "a1"),
+    ("account_group", "b"),
+    ("account_group", "c"),
+    ("miscellaneous", "north"),
+    ("account", "mover"),
+    ("account", "deep"),
+    ("account", "direct"),
+    ("account", "alone"),
+    ("resource_group", "deep/team"),
+    ("resource_group", "still/default"),
+)
 
 
-def ask(world, who, start="2025-01", until="2025-05"):
+def question(world: World, who: str, start: str = "2025-01", until: str = "2025-05") -> Question:
     viewer = viewer_of(world.made[who], now=NOW)
-    return Question(viewer, publications.current(), Period(month(start), month(until)))
+    period = Period(month(start), month(until))
+    return Question(viewer, publications.current(), period, role_kinds(viewer=viewer))
 
 
-def node(world, kind, code):
-    return NodeKey(kind, world.made[code].pk)
+def key(world: World, kind: str, code: str) -> NodeKey:
+    return NodeKey(Kind(kind), world.made[code].pk)
 
 
-def series(world, who, kind, code, **period):
-    key = node(world, kind, code)
-    return emissions.by_month(question=ask(world, who, **period), nodes=[key])[key]
+def series(world: World, who: str, kind: str, code: str) -> Series:
+    node = key(world, kind, code)
+    return emissions.by_month(question=question(world, who), nodes=[node])[node]
 
 
-def test_viewer_of_directory(world: World):
-    found = series(world, "northerner", Kind.RESOURCE_DIRECTORY, "north")
-    for point in found.points:
-        want = world.total_ug(month=[point.month], account=["mover", "deep", "still", "direct"])
-        assert point.figure.ug(Method.LOCATION_BASED) == want
-        assert point.figure.presence == Presence.WHOLE
-    assert found.omissions == ()
+@pytest.mark.parametrize("who", PEOPLE)
+def test_amounts_are_those_of_the_visible_leaves(world: World, who: str) -> None:
+    oracle = Oracle(world)
+    nodes = [key(world, kind, code) for kind, code in NODES]
+    found = emissions.by_month(question=question(world, who), nodes=nodes)
+    for node, (kind, code) in zip(nodes, NODES, strict=True):
+        leaves = oracle.visible(who, kind, code)
+        for point in found[node].points:
+            here = [leaf for leaf in leaves if leaf.month == point.month]
+            for method in Method:
+                want = sum(leaf.ug for leaf in here if leaf.line in METHOD_LINES[method.value])
+                assert (point.figure.ug(method) or 0) == want, (who, kind, code, point.month)
+            estimated = sum(x.estimated_ug for x in here if x.line in METHOD_LINES["location_based"])
+            assert (point.figure.estimated_ug(Method.LOCATION_BASED) or 0) == estimated
+            assert (point.figure.energy_wh() or 0) == sum(leaf.ug for leaf in here if leaf.line == 11)
 
 
-def test_a(world: World):
-    found = series(world, "viewer-a", Kind.ACCOUNT_GROUP, "a")
-    for point in found.points:
-        inside = ["deep", "mover"] if point.month < month("2025-03") else ["deep"]
-        assert point.figure.ug(Method.MARKET_BASED) == world.total_ug(
-            "market_based", month=[point.month], account=inside
-        )
+@pytest.mark.parametrize("who", PEOPLE)
+def test_a_total_is_whole_only_if_nothing_is_hidden(world: World, who: str) -> None:
+    oracle = Oracle(world)
+    for kind, code in NODES:
+        found = series(world, who, kind, code)
+        for point in found.points:
+            below = [leaf for leaf in oracle.below(kind, code) if leaf.month == point.month]
+            seen = [leaf for leaf in below if oracle.sees(who, leaf)]
+            if point.figure.presence is Presence.WHOLE:
+                assert seen == below, (who, kind, code, point.month)
+            elif not seen:
+                assert point.figure.ug(Method.LOCATION_BASED) is None or point.figure.ug(Method.LOCATION_BASED) == 0
 
 
-def test_all(world: World):
-    for who in ("owner", "northerner", "viewer-a", "viewer-b", "viewer-mover", "viewer-team", "nobody", "operator"):
-        for kind, code in (
-            (Kind.ENTERPRISE_PARENT, "acme"),
-            (Kind.RESOURCE_DIRECTORY, "north"),
-            (Kind.ACCOUNT_GROUP, "a"),
-            (Kind.ACCOUNT_GROUP, "a1"),
-            (Kind.ACCOUNT_GROUP, "b"),
-            (Kind.MISCELLANEOUS, "north"),
-            (Kind.ACCOUNT, "mover"),
-            (Kind.ACCOUNT, "deep"),
-            (Kind.ACCOUNT, "alone"),
-            (Kind.RESOURCE_GROUP, "deep/team"),
-        ):
-            found = series(world, who, kind, code)
-            print(
-                who,
-                code,
-                [(p.figure.presence.value, p.figure.ug(Method.LOCATION_BASED)) for p in found.points],
-                found.omissions,
-            )
+def test_the_old_parent_keeps_its_months_and_the_new_one_gets_no_others(world: World) -> None:
+    march = month("2025-03")
+    for who, seen in (("viewer-a", lambda at: at < march), ("viewer-b", lambda at: at >= march)):
+        for point in series(world, who, "account", "mover").points:
+            want = DataStatus.REPORTED if seen(point.month) else DataStatus.NOT_PERMITTED
+            assert point.figure.status(Method.LOCATION_BASED) is want
+
+
+def test_a_month_that_one_provider_has_not_published_is_partial(world: World) -> None:
+    found = series(world, "owner", "enterprise_parent", "acme")
+    assert [point.figure.presence for point in found.points] == [*[Presence.WHOLE] * 3, Presence.PART]
+    assert [(one.reason, one.months) for one in found.omissions] == [
+        (Reason.NOT_YET_PUBLISHED, (month("2025-04"),)),
+    ]
+    assert found.total.status(Method.LOCATION_BASED) is DataStatus.PARTIAL
+
+
+def test_nothing_is_told_of_the_publications_of_a_hidden_directory(world: World) -> None:
+    reasons = {one.reason for one in series(world, "northerner", "enterprise_parent", "acme").omissions}
+    assert reasons == {Reason.NOT_PERMITTED}
+
+
+def test_months_before_the_first_publication_are_not_covered(world: World) -> None:
+    node = key(world, "resource_directory", "north")
+    found = emissions.by_month(question=question(world, "owner", "2024-11", "2025-07"), nodes=[node])[node]
+    assert [point.figure.status(Method.LOCATION_BASED) for point in found.points] == [
+        *[DataStatus.NOT_COVERED] * 2,
+        *[DataStatus.REPORTED] * 4,
+        *[DataStatus.NOT_YET_PUBLISHED] * 2,
+    ]
+    assert all(point.figure.ug(Method.LOCATION_BASED) is None for point in (found.points[0], found.points[-1]))
+
+
+def test_switching_multi_account_management_off_hides_all_but_direct_roles(world: World) -> None:
+    world.made["north"].multi_account_management = False
+    world.made["north"].save()
+    world.switched_off = {"north"}
+    oracle = Oracle(world)
+    for who in PEOPLE:
+        nodes = {key(world, kind, code): (kind, code) for kind, code in NODES}
+        found = emissions.by_month(question=question(world, who), nodes=list(nodes))
+        for node, (kind, code) in nodes.items():
+            leaves = oracle.visible(who, kind, code)
+            for point in found[node].points:
+                want = sum(x.ug for x in leaves if x.month == point.month and x.line in METHOD_LINES["market_based"])
+                assert (point.figure.ug(Method.MARKET_BASED) or 0) == want, (who, kind, code, point.month)
+    told = [one for one in series(world, "northerner", "resource_directory", "north").omissions]
+    assert [(one.reason, one.accounts) for one in told] == [(Reason.MULTI_ACCOUNT_DISABLED, 5)]
+
+
+def test_an_unknown_node_looks_like_a_hidden_one(world: World) -> None:
+    absent = NodeKey(Kind.ACCOUNT, 999_999)
+    hidden = key(world, "account", "alone")
+    found = emissions.by_month(question=question(world, "viewer-a"), nodes=[absent, hidden])
+    assert [p.figure for p in found[absent].points] == [p.figure for p in found[hidden].points]
+    assert found[absent].omissions == found[hidden].omissions

@@ -56,6 +56,13 @@ LONG_AGO = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 BEGINNING = dt.date(2020, 1, 1)
 ENERGY_LINE = 11
 METHOD_LINES = {"location_based": (0, 1, 3, 5, 7, 9, 10), "market_based": (0, 2, 4, 6, 8, 9, 10)}
+_KINDS: dict[type[Model], str] = {
+    EnterpriseParent: "enterprise_parent",
+    ResourceDirectory: "resource_directory",
+    AccountGroup: "account_group",
+    Account: "account",
+    ResourceGroup: "resource_group",
+}
 _GRANTS: dict[type[Model], type[Model]] = {
     EnterpriseParent: EnterpriseParentUserPermission,
     ResourceDirectory: ResourceDirectoryUserPermission,
@@ -69,6 +76,9 @@ def month(text: str) -> dt.date:
     """Read YYYY-MM."""
     year, number = text.split("-")
     return dt.date(int(year), int(number), 1)
+
+
+Place = tuple[str, str, str | None, dt.date, dt.date | None]
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,12 @@ class World:
     leaves: list[Leaf] = field(default_factory=list)
     made: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, TreeVersion] = field(default_factory=dict)
+    # The same facts as codes, for the oracle.
+    owners: dict[str, str] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+    places: list[Place] = field(default_factory=list)
+    grants: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    switched_off: set[str] = field(default_factory=set)
 
     def provider(self, code: str, **fields: Any) -> Provider:  # noqa: ANN401 model fields
         return self._keep(code, Provider.objects.create(code=code, time_zone="UTC", **fields))
@@ -108,12 +124,15 @@ class World:
             name=f"Directory {code}",
             **fields,
         )
+        self.owners[code] = enterprise
         self.versions[code] = TreeVersion.objects.create(directory=made, recorded_at=LONG_AGO)
         return self._keep(code, made)
 
     def group(self, code: str, *, directory: str, parent: str | None = None) -> AccountGroup:
         made = AccountGroup.objects.create(directory=self.made[directory], external_id=code, name=f"Group {code}")
         self.edge(made, directory=directory, parent=parent)
+        if parent is not None:
+            self.parents[code] = parent
         return self._keep(code, made)
 
     def edge(
@@ -149,6 +168,7 @@ class World:
         start: dt.date = BEGINNING,
         bound: dt.date | None = None,
     ) -> None:
+        self.places.append((account, directory, group, start, bound))
         AccountMembership.objects.create(
             account=self.made[account],
             directory=self.made[directory],
@@ -173,6 +193,7 @@ class World:
     def grant(self, user: str, node: str, *, role: str = "viewer", **fields: Any) -> None:  # noqa: ANN401 model fields
         target = self.made[node]
         kind = ContentType.objects.get_for_model(target)
+        self.grants.setdefault(user, []).append((_KINDS[type(target)], node))
         _GRANTS[type(target)].objects.create(  # type: ignore[attr-defined] # every grant model has a manager
             user=self.made[user],
             permission=Permission.objects.get(content_type=kind, codename=role),
@@ -414,5 +435,9 @@ def _people(world: World) -> None:
     ):
         world.user(name)
         world.grant(name, node)
+    # Roles that overlap: the same leaf must not be counted twice.
+    world.user("mixed")
+    for node in ("a1", "a", "mover", "deep", "deep/team", "direct/team", "alone", "still/default"):
+        world.grant("mixed", node)
     world.user("nobody")
     world.user("operator", is_staff=True, is_superuser=True)

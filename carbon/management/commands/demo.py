@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django.utils import timezone
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -19,6 +20,8 @@ from rich.table import Table
 from carbon.demo.logins import demo_operator, prepare_logins
 from carbon.demo.months import import_hierarchy, load_month, publish_months, read_demo, unpublished_months
 from carbon.demo.questions import QuestionError, curl, roll_up
+from carbon.embedded.broker import BrokerServer
+from carbon.embedded.postgres import PostgresServer
 from carbon.management.commands.serve import check_port, debug_on_loopback
 from carbon.services import (
     ServiceError,
@@ -68,6 +71,16 @@ class Command(BaseCommand):
             self.stderr.write(f"stopped ({stopped})")
         except (ServiceError, QuestionError) as error:
             raise CommandError(str(error)) from error
+        finally:
+            self._stop_servers()
+
+    @staticmethod
+    def _stop_servers() -> None:
+        """The demo leaves nothing running, whoever started it."""
+        connections.close_all()
+        if settings.EMBEDDED:
+            PostgresServer(settings.STATE_DIR).stop()
+        BrokerServer(settings.STATE_DIR).stop()
 
     def _run(self, port: int, *, once: bool) -> None:
         """Bring the data in, have a worker divide them, and ask the API."""
@@ -135,21 +148,23 @@ class Command(BaseCommand):
                     roll_up(endpoint, login.token, *WHOLE_PERIOD),
                 )
             )
-        people = Table("login", "password", "sees", box=None, title_justify="left")
+        out.print()
+        people = Table("login", "password", "sees", box=None)
         for login in logins:
             people.add_row(login.name, login.password, login.sees)
         out.print(people)
         self.stdout.write(text.getvalue())
-        self.stdout.write(f"Admin    {url}/admin/\nGraphiQL {endpoint}\n")
+        self.stdout.write(f"\nAdmin    {url}/admin/\nGraphiQL {endpoint}\n")
         self.stdout.write(curl(endpoint, readers[0].token))
 
 
 def _table(title: str, rows: Iterable[Row]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("node")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("node", no_wrap=True)
     table.add_column("kind")
     for heading in ("tCO2e location", "tCO2e market", "MWh", "estimated"):
         table.add_column(heading, justify="right")
+    table.add_column("status")
     for row in rows:
         table.add_row(
             "  " * row.depth + row.name,
@@ -158,7 +173,7 @@ def _table(title: str, rows: Iterable[Row]) -> Table:
             _thousands(row.market_kg),
             _thousands(row.electricity_kwh),
             "-" if row.estimated_share is None else f"{row.estimated_share:.1%}",
-            end_section=row.depth == 0,
+            row.status.lower().replace("_", " "),
         )
     return table
 

@@ -8,6 +8,7 @@ import datetime as dt
 import io
 import tomllib
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -111,7 +112,7 @@ class Package:
         tables = {name: read_rows(path.read_bytes().decode()) for name, path in files.items() if path.exists()}
         return cls(manifest, tables)
 
-    @property
+    @cached_property
     def activity(self) -> Activity:
         """The package without its usage."""
         return Activity(

@@ -1,0 +1,528 @@
+"""Writing a document of directories: idempotent, all or nothing, set by set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, Q
+
+from accounts import closure
+from accounts.models import (
+    Account,
+    AccountGroup,
+    DelegatedAdministrator,
+    EnterpriseParent,
+    NodeKind,
+    NodeRef,
+    Provider,
+    ResourceDirectory,
+    TreeVersion,
+)
+from accounts.months import BEGINNING, Period
+from accounts.services import audit, quotas
+from accounts.services.directory_document import Directory, Document, Fault, read_document
+from accounts.services.refusal import Refusal, require_operator
+from accounts.services.timeline import MonthPublished, new_version
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import date, datetime
+
+    from accounts.policies import Viewer
+
+
+class DocumentRefused(Refusal):
+    """The document has faults; nothing was written."""
+
+    code = "DOCUMENT_REFUSED"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(f"{len(faults)} faults in the document")
+        self.faults = tuple(faults)
+
+
+class ConflictsWithTree(Refusal):
+    """What the document says contradicts nodes that it does not name, such as an account in a group that would end."""
+
+    code = "CONFLICTS_WITH_TREE"
+
+
+@dataclass
+class ImportReport:
+    """What an import did: for each kind of row how many were created, changed or ended; all zero the second time.
+
+    `changed_months` are the months whose tree differs now, by provider code.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    changed_months: dict[str, list[Period]] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was written."""
+        return any(self.counts.values())
+
+
+@transaction.atomic
+def import_directory(
+    *, viewer: Viewer, text: str | bytes, frozen_months: Mapping[str, Collection[date]]
+) -> ImportReport:
+    """Bring the database to what the document says of the nodes that it names; other nodes stay. Operators only.
+
+    `frozen_months`: published months by provider code. A document that would change one of them is refused
+    (MONTH_PUBLISHED); a restatement passes none and publishes anew afterwards.
+    """
+    require_operator(viewer)
+    document, faults = read_document(text)
+    if faults:
+        raise DocumentRefused(faults)
+    report = ImportReport()
+    providers = _write_providers(document, report)
+    directories = _write_directories(document, providers, report)
+    try:
+        with transaction.atomic():
+            _write_tree(viewer, document, providers, directories, report, frozen_months)
+            _write_offices(viewer, document, directories, report)
+            with connection.cursor() as cursor:
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+    except IntegrityError as error:
+        raise ConflictsWithTree(str(error).split("\n", maxsplit=1)[0]) from error
+    for (provider, _), directory in directories.items() if report.changed else ():
+        quotas.require_room(directory=directory, month=viewer.month)
+        audit.record(
+            viewer=viewer,
+            action="import_directory",
+            node=NodeRef(NodeKind.RESOURCE_DIRECTORY, directory.pk),
+            details={
+                "counts": report.counts,
+                "changed_months": [str(period) for period in report.changed_months.get(provider, [])],
+            },
+        )
+    return report
+
+
+def _write_providers(document: Document, report: ImportReport) -> dict[str, Provider]:
+    created = changed = 0
+    for code, name, time_zone in document.providers:
+        provider, new = Provider.objects.get_or_create(code=code, defaults={"name": name, "time_zone": time_zone})
+        created += new
+        if (provider.name, provider.time_zone) != (name, time_zone):
+            provider.name, provider.time_zone = name, time_zone
+            provider.save(update_fields=["name", "time_zone"])
+            changed += 1
+    report.counts |= {"providers_created": created, "providers_changed": changed}
+    return {provider.code: provider for provider in Provider.objects.all()}
+
+
+def _write_directories(
+    document: Document, providers: Mapping[str, Provider], report: ImportReport
+) -> dict[tuple[str, str], ResourceDirectory]:
+    """Enterprises and directories, which are few; the faults that only the database can tell."""
+    created = changed = 0
+    for external_id, name in document.enterprises:
+        enterprise, new = EnterpriseParent.objects.get_or_create(external_id=external_id, defaults={"name": name})
+        created += new
+        if enterprise.name != name:
+            enterprise.name = name
+            enterprise.save(update_fields=["name"])
+            changed += 1
+    report.counts |= {"enterprises_created": created, "enterprises_changed": changed}
+    enterprises = EnterpriseParent.objects.in_bulk(
+        {directory.enterprise for directory in document.directories}, field_name="external_id"
+    )
+    faults = [
+        Fault(f"accounts[{number}]", "provider", "UNKNOWN_PROVIDER", "is not a provider")
+        for number, account in enumerate(document.accounts)
+        if account.provider not in providers
+    ]
+    written: dict[tuple[str, str], ResourceDirectory] = {}
+    created = changed = 0
+    for number, said in enumerate(document.directories):
+        where = f"directories[{number}]"
+        if said.provider not in providers:
+            faults.append(Fault(where, "provider", "UNKNOWN_PROVIDER", "is not a provider"))
+            continue
+        if said.enterprise not in enterprises:
+            faults.append(Fault(where, "enterprise", "UNKNOWN_ENTERPRISE", "is not an enterprise"))
+            continue
+        enterprise = enterprises[said.enterprise]
+        directory, new = ResourceDirectory.objects.get_or_create(
+            provider=providers[said.provider],
+            external_id=said.external_id,
+            defaults={"enterprise": enterprise, "name": said.name},
+        )
+        if directory.enterprise_id != enterprise.pk:
+            faults.append(Fault(where, "enterprise", "ENTERPRISE_CHANGED", "a directory never changes its enterprise"))
+            continue
+        created += new
+        changed += _update_directory(directory, said) and not new
+        written[said.provider, said.external_id] = directory
+    if faults:
+        raise DocumentRefused(faults)
+    report.counts |= {"directories_created": created, "directories_changed": changed}
+    return written
+
+
+def _update_directory(directory: ResourceDirectory, said: Directory) -> bool:
+    wanted: dict[str, Any] = {"name": said.name}
+    if said.multi_account_management is not None:
+        wanted["multi_account_management"] = said.multi_account_management
+    if said.quotas is not None:
+        wanted |= {
+            "max_depth": said.quotas.depth,
+            "max_groups": said.quotas.groups,
+            "max_accounts": said.quotas.accounts,
+            "max_delegated_administrators": said.quotas.delegated_administrators,
+        }
+    different = [name for name, value in wanted.items() if getattr(directory, name) != value]
+    for name in different:
+        setattr(directory, name, wanted[name])
+    if different:
+        directory.save(update_fields=different)
+    return bool(different)
+
+
+_STAGES = """
+CREATE TEMPORARY TABLE staged_group (directory_id bigint, external_id text, name text, closed_from date) ON COMMIT DROP;
+CREATE TEMPORARY TABLE staged_edge (directory_id bigint, external_id text, parent text, valid_from date, valid_to date)
+    ON COMMIT DROP;
+CREATE TEMPORARY TABLE staged_account (provider_id bigint, external_id text, name text, kind text, closed_from date,
+    placed boolean) ON COMMIT DROP;
+CREATE TEMPORARY TABLE staged_member (provider_id bigint, external_id text, directory_id bigint, group_external_id text,
+    valid_from date, valid_to date) ON COMMIT DROP;
+CREATE TEMPORARY TABLE staged_part (provider_id bigint, external_id text, code text, name text) ON COMMIT DROP;
+"""
+
+# The tables are dropped by name first: one transaction may import several documents.
+_CLEAR = "DROP TABLE IF EXISTS staged_group, staged_edge, staged_account, staged_member, staged_part,"
+_CLEAR += " wanted_edge, wanted_member"
+
+_UPSERTS = {
+    "groups": """
+        INSERT INTO accounts_accountgroup (directory_id, external_id, name, status, closed_from)
+        SELECT directory_id, external_id, name, CASE WHEN closed_from IS NULL THEN 'active' ELSE 'closed' END,
+               closed_from
+        FROM staged_group ORDER BY directory_id, external_id
+        ON CONFLICT (directory_id, external_id) DO UPDATE
+            SET name = EXCLUDED.name, status = EXCLUDED.status, closed_from = EXCLUDED.closed_from
+            WHERE (accounts_accountgroup.name, accounts_accountgroup.status, accounts_accountgroup.closed_from)
+                IS DISTINCT FROM (EXCLUDED.name, EXCLUDED.status, EXCLUDED.closed_from)
+        RETURNING xmax = 0""",
+    "accounts": """
+        INSERT INTO accounts_account (provider_id, external_id, name, kind, status, closed_from)
+        SELECT provider_id, external_id, name, kind, CASE WHEN closed_from IS NULL THEN 'active' ELSE 'closed' END,
+               closed_from
+        FROM staged_account ORDER BY provider_id, external_id
+        ON CONFLICT (provider_id, external_id) DO UPDATE
+            SET name = EXCLUDED.name, kind = EXCLUDED.kind, status = EXCLUDED.status, closed_from = EXCLUDED.closed_from
+            WHERE (accounts_account.name, accounts_account.kind, accounts_account.status, accounts_account.closed_from)
+                IS DISTINCT FROM (EXCLUDED.name, EXCLUDED.kind, EXCLUDED.status, EXCLUDED.closed_from)
+        RETURNING xmax = 0""",
+    "resource_groups": """
+        INSERT INTO accounts_resourcegroup (account_id, code, name)
+        SELECT account.id, part.code, part.name
+        FROM staged_part part
+        JOIN accounts_account account
+            ON account.provider_id = part.provider_id AND account.external_id = part.external_id
+        ORDER BY 1, 2
+        ON CONFLICT (account_id, code) DO UPDATE SET name = EXCLUDED.name
+            WHERE accounts_resourcegroup.name IS DISTINCT FROM EXCLUDED.name
+        RETURNING xmax = 0""",
+}
+
+_WANTED = """
+CREATE TEMPORARY TABLE wanted_edge ON COMMIT DROP AS
+SELECT edge.directory_id, grouping.id AS group_id, parent.id AS parent_id, edge.valid_from, edge.valid_to
+FROM staged_edge edge
+JOIN accounts_accountgroup grouping
+    ON grouping.directory_id = edge.directory_id AND grouping.external_id = edge.external_id
+LEFT JOIN accounts_accountgroup parent
+    ON parent.directory_id = edge.directory_id AND parent.external_id = edge.parent;
+CREATE TEMPORARY TABLE wanted_member ON COMMIT DROP AS
+SELECT account.id AS account_id, member.directory_id, grouping.id AS group_id, member.valid_from, member.valid_to
+FROM staged_member member
+JOIN accounts_account account
+    ON account.provider_id = member.provider_id AND account.external_id = member.external_id
+LEFT JOIN accounts_accountgroup grouping
+    ON grouping.directory_id = member.directory_id AND grouping.external_id = member.group_external_id;
+ANALYZE wanted_edge;
+ANALYZE wanted_member;
+"""
+
+# The nodes whose places the document states.
+_NAMED = {
+    "edge": """SELECT grouping.id FROM staged_group said JOIN accounts_accountgroup grouping
+        ON grouping.directory_id = said.directory_id AND grouping.external_id = said.external_id""",
+    "member": """SELECT account.id FROM staged_account said JOIN accounts_account account
+        ON account.provider_id = said.provider_id AND account.external_id = said.external_id WHERE said.placed""",
+}
+_TABLES = {
+    "edge": ("accounts_groupedge", "group_id", "parent_id"),
+    "member": ("accounts_accountmembership", "account_id", "group_id"),
+}
+
+
+def _changed_months(rows: str) -> str:
+    """Months in which a named node stands elsewhere now, by provider, from the places before and after."""
+    table, node, place = _TABLES[rows]
+    return f"""
+        WITH held AS (
+            SELECT row.{node} AS node_id, row.directory_id, COALESCE(row.{place}, 0) AS place,
+                   range_agg(daterange(row.valid_from, row.valid_to)) AS months
+            FROM {table} row WHERE row.superseded_by_id IS NULL AND row.{node} IN ({_NAMED[rows]}) GROUP BY 1, 2, 3
+        ), wanted AS (
+            SELECT row.{node} AS node_id, row.directory_id, COALESCE(row.{place}, 0) AS place,
+                   range_agg(daterange(row.valid_from, row.valid_to)) AS months
+            FROM wanted_{rows} row GROUP BY 1, 2, 3
+        ), difference AS (
+            SELECT directory_id, unnest((COALESCE(held.months, '{{}}') - COALESCE(wanted.months, '{{}}'))
+                                        + (COALESCE(wanted.months, '{{}}') - COALESCE(held.months, '{{}}'))) AS months
+            FROM held FULL JOIN wanted USING (node_id, directory_id, place)
+        )
+        SELECT provider.code, lower(span.months), upper(span.months)
+        FROM (SELECT directory.provider_id, unnest(range_agg(difference.months)) AS months
+              FROM difference JOIN accounts_resourcedirectory directory ON directory.id = difference.directory_id
+              GROUP BY 1) AS span
+        JOIN accounts_provider provider ON provider.id = span.provider_id"""  # noqa: S608 fixed names
+
+
+def _end_rows(rows: str) -> str:
+    table, node, place = _TABLES[rows]
+    return f"""
+        UPDATE {table} row SET superseded_by_id = version.version_id
+        FROM unnest(%s::bigint[], %s::bigint[]) AS version (directory_id, version_id)
+        WHERE row.superseded_by_id IS NULL AND row.{node} IN ({_NAMED[rows]})
+            AND version.directory_id = row.directory_id
+            AND NOT EXISTS (
+                SELECT FROM wanted_{rows} wanted
+                WHERE wanted.{node} = row.{node} AND wanted.directory_id = row.directory_id
+                    AND wanted.{place} IS NOT DISTINCT FROM row.{place} AND wanted.valid_from = row.valid_from
+                    AND wanted.valid_to IS NOT DISTINCT FROM row.valid_to)"""  # noqa: S608 fixed names
+
+
+def _add_rows(rows: str) -> str:
+    table, node, place = _TABLES[rows]
+    return f"""
+        INSERT INTO {table} (directory_id, {node}, {place}, valid_from, valid_to, recorded_by_id)
+        SELECT wanted.directory_id, wanted.{node}, wanted.{place}, wanted.valid_from, wanted.valid_to,
+               version.version_id
+        FROM wanted_{rows} wanted
+        JOIN unnest(%s::bigint[], %s::bigint[]) AS version (directory_id, version_id) USING (directory_id)
+        WHERE NOT EXISTS (
+            SELECT FROM {table} row
+            WHERE row.superseded_by_id IS NULL AND row.{node} = wanted.{node} AND row.directory_id = wanted.directory_id
+                AND row.{place} IS NOT DISTINCT FROM wanted.{place} AND row.valid_from = wanted.valid_from
+                AND row.valid_to IS NOT DISTINCT FROM wanted.valid_to)
+        ORDER BY wanted.{node}, wanted.valid_from"""  # noqa: S608 fixed names
+
+
+def _audit_moves(rows: str, kind: NodeKind, action: str) -> str:
+    """One audit entry for each node that already stood somewhere and stands elsewhere now."""
+    table, node, place = _TABLES[rows]
+    parent = f"COALESCE('account_group:' || row.{place}, 'resource_directory:' || row.directory_id)"
+    ended = "row.superseded_by_id = ANY(%(versions)s)"
+    added = "row.recorded_by_id = ANY(%(versions)s)"
+    return f"""
+        INSERT INTO accounts_auditentry (at, actor_id, acting_account_id, action, node_kind, node_id, details)
+        SELECT %(now)s, %(actor)s, NULL, '{action}', '{kind.value}', row.{node},
+               jsonb_build_object(
+                   'from', COALESCE(jsonb_agg(DISTINCT {parent}) FILTER (WHERE {ended}), '[]'),
+                   'to', COALESCE(jsonb_agg(DISTINCT {parent}) FILTER (WHERE {added}), '[]'),
+                   'source', 'import')
+        FROM {table} row WHERE {ended} OR {added}
+        GROUP BY row.{node} HAVING bool_or({ended}) ORDER BY row.{node}"""  # noqa: S608 fixed names
+
+
+def _copy(table: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _stage(
+    document: Document,
+    providers: Mapping[str, Provider],
+    directories: Mapping[tuple[str, str], ResourceDirectory],
+) -> None:
+    """Bring the document next to the tables."""
+    owner = {key: directory.pk for key, directory in directories.items()}
+    with connection.cursor() as cursor:
+        cursor.execute(_CLEAR)
+        cursor.execute(_STAGES)
+    own_groups = [
+        (owner[each.provider, each.external_id], group) for each in document.directories for group in each.groups
+    ]
+    _copy(
+        "staged_group",
+        "directory_id, external_id, name, closed_from",
+        ((pk, group.external_id, group.name, group.closed_from) for pk, group in own_groups),
+    )
+    _copy(
+        "staged_edge",
+        "directory_id, external_id, parent, valid_from, valid_to",
+        ((pk, group.external_id, stay.group, stay.start, stay.end) for pk, group in own_groups for stay in group.stays),
+    )
+    pks = {code: provider.pk for code, provider in providers.items()}
+    _copy(
+        "staged_account",
+        "provider_id, external_id, name, kind, closed_from, placed",
+        (
+            (pks[each.provider], each.external_id, each.name, each.kind, each.closed_from, each.stays is not None)
+            for each in document.accounts
+        ),
+    )
+    _copy(
+        "staged_member",
+        "provider_id, external_id, directory_id, group_external_id, valid_from, valid_to",
+        (
+            (
+                pks[each.provider],
+                each.external_id,
+                owner[each.provider, stay.directory],
+                stay.group,
+                stay.start,
+                stay.end,
+            )
+            for each in document.accounts
+            for stay in each.stays or []
+        ),
+    )
+    _copy(
+        "staged_part",
+        "provider_id, external_id, code, name",
+        (
+            (pks[each.provider], each.external_id, code, name)
+            for each in document.accounts
+            for code, name in each.resource_groups
+        ),
+    )
+
+
+def _write_tree(  # noqa: PLR0913, PLR0917 one pass over one document
+    viewer: Viewer,
+    document: Document,
+    providers: Mapping[str, Provider],
+    directories: Mapping[tuple[str, str], ResourceDirectory],
+    report: ImportReport,
+    frozen_months: Mapping[str, Collection[date]],
+) -> None:
+    _stage(document, providers, directories)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE staged_group, staged_edge, staged_account, staged_member, staged_part")
+        for name, statement in _UPSERTS.items():
+            cursor.execute(statement)
+            new = [row[0] for row in cursor.fetchall()]
+            report.counts |= {f"{name}_created": sum(new), f"{name}_changed": len(new) - sum(new)}
+        cursor.execute(
+            f"SELECT DISTINCT directory_id FROM accounts_accountmembership"  # noqa: S608 fixed names
+            f" WHERE superseded_by_id IS NULL AND account_id IN ({_NAMED['member']})"
+        )
+        concerned = {row[0] for row in cursor.fetchall()} | {directory.pk for directory in directories.values()}
+        closure.lock(directory_ids=concerned)
+        cursor.execute(_WANTED)
+        _note_changes(cursor, report, frozen_months)
+        versions = {pk: new_version(viewer, directory_id=pk, reason="import").pk for pk in concerned}
+        pair = [list(versions.keys()), list(versions.values())]
+        # Accounts let go of groups before groups end, and groups begin before accounts enter them.
+        for rows, statement, name in (
+            ("member", _end_rows("member"), "ended"),
+            ("edge", _end_rows("edge"), "ended"),
+            ("edge", _add_rows("edge"), "created"),
+            ("member", _add_rows("member"), "created"),
+        ):
+            cursor.execute(statement, pair)
+            report.counts[f"{rows}s_{name}"] = cursor.rowcount
+        if not any(
+            report.counts[name] for name in ("members_ended", "edges_ended", "edges_created", "members_created")
+        ):
+            TreeVersion.objects.filter(pk__in=pair[1]).delete()
+            return
+        moved = {"now": viewer.now, "actor": viewer.user_id, "versions": pair[1]}
+        cursor.execute(_audit_moves("edge", NodeKind.ACCOUNT_GROUP, "move_group"), moved)
+        cursor.execute(_audit_moves("member", NodeKind.ACCOUNT, "move_account"), moved)
+        if report.counts["edges_ended"] or report.counts["edges_created"]:
+            closure.rebuild(directory_ids={directory.pk for directory in directories.values()})
+
+
+def _note_changes(cursor: Any, report: ImportReport, frozen_months: Mapping[str, Collection[date]]) -> None:  # noqa: ANN401 Django's cursor has no public type
+    """Tell in which months the tree will differ; refuse published ones."""
+    spans: dict[str, list[Period]] = {}
+    for rows in _TABLES:
+        cursor.execute(_changed_months(rows))
+        for code, start, end in cursor.fetchall():
+            spans.setdefault(code, []).append(Period(start or BEGINNING, end))
+    for code, periods in spans.items():
+        reached = sorted(month for month in frozen_months.get(code, ()) if any(month in period for period in periods))
+        if reached:
+            raise MonthPublished(
+                f"{code}: the tree of {len(reached)} published months would change, from {reached[0]:%Y-%m} on",
+                field="memberships",
+            )
+        report.changed_months[code] = sorted(periods, key=lambda period: period.start)
+
+
+def _write_offices(
+    viewer: Viewer,
+    document: Document,
+    directories: Mapping[tuple[str, str], ResourceDirectory],
+    report: ImportReport,
+) -> None:
+    """Management accounts and delegated administrators."""
+    managers = delegated = 0
+    for said in document.directories:
+        directory = directories[said.provider, said.external_id]
+        names = {each.account for each in said.delegations} | {said.management_account or ""}
+        known = {
+            account.external_id: account
+            for account in Account.objects.filter(provider_id=directory.provider_id, external_id__in=names)
+        }
+        manager = known[said.management_account].pk if said.management_account else directory.management_account_id
+        if directory.management_account_id != manager:
+            directory.management_account_id = manager
+            directory.save(update_fields=["management_account"])
+            managers += 1
+        groups = dict(AccountGroup.objects.filter(directory=directory).values_list("external_id", "pk"))
+        for each in said.delegations:
+            group_id = None if each.group is None else groups[each.group]
+            delegated += _delegate(viewer, directory, known[each.account], group_id, each.ends_at)
+    report.counts |= {"management_accounts_changed": managers, "delegations_created": delegated}
+
+
+def _delegate(
+    viewer: Viewer, directory: ResourceDirectory, account: Account, group_id: int | None, ends_at: datetime | None
+) -> bool:
+    """Register the delegation unless the same one is active."""
+    standing = DelegatedAdministrator.objects.filter(directory=directory, account=account, revoked_at__isnull=True)
+    active = standing.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=viewer.now))
+    if (ends_at is not None and ends_at <= viewer.now) or any(
+        (each.group_id, each.ends_at) == (group_id, ends_at) for each in active
+    ):
+        return False
+    active.update(revoked_at=viewer.now)
+    standing.update(revoked_at=F("ends_at"))
+    DelegatedAdministrator.objects.create(
+        directory=directory,
+        account=account,
+        group_id=group_id,
+        registered_at=viewer.now,
+        registered_by_id=viewer.user_id,
+        ends_at=ends_at,
+    )
+    audit.record(
+        viewer=viewer,
+        action="delegate_administrator",
+        node=NodeRef(NodeKind.RESOURCE_DIRECTORY, directory.pk),
+        details={
+            "account": NodeRef(NodeKind.ACCOUNT, account.pk).key,
+            "scope": (
+                NodeRef(NodeKind.RESOURCE_DIRECTORY, directory.pk)
+                if group_id is None
+                else NodeRef(NodeKind.ACCOUNT_GROUP, group_id)
+            ).key,
+            "ends_at": None if ends_at is None else ends_at.isoformat(),
+        },
+    )
+    return True
