@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def month_of(day: date) -> date:
     return date(day.year, day.month, 1)
 
 
+@lru_cache(maxsize=1024)
 def parse_month(text: str) -> date:
     """Read `YYYY-MM`; ValueError for anything else, the year 0000 included."""
     match = _MONTH.match(text)

@@ -128,7 +128,8 @@ pin AS MATERIALIZED (
 ), place AS MATERIALIZED (
     -- Where the accounts in question stand, and in which of these months a visible container holds them.
     SELECT member.account_id, member.directory_id, member.group_id, span.months,
-           span.months * (COALESCE(whole.months, '{}'::datemultirange) + COALESCE(above.months, '{}'::datemultirange)) AS held
+           span.months * (COALESCE(whole.months, '{}'::datemultirange)
+                          + COALESCE(above.months, '{}'::datemultirange)) AS held
     FROM (SELECT node_id AS account_id FROM asked WHERE kind = 'account'
           UNION
           SELECT part.account_id FROM asked JOIN accounts_resourcegroup part ON part.id = asked.node_id

@@ -16,19 +16,19 @@ from allocation.services import execution, leases, release, retention, verificat
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Lost workers and lost databases are answered by the lease of the run and the sweep, not by Celery's own retries.
-_DURABLE = {"bind": True, "acks_late": True, "max_retries": 3, "ignore_result": True}
+# Late acknowledgement and the return of lost workers' messages are settings (carbon.settings); `max_retries` bounds
+# the latter. Otherwise lost workers and databases are answered by the lease of the run and the sweep.
 # A message that waited longer is of no use: the sweep has sent another one meanwhile.
 _MESSAGE_SECONDS = 120
 
 
-@shared_task(**_DURABLE)
+@shared_task(bind=True, max_retries=3, ignore_result=True)
 def allocate_run(self: Task[..., None], *, run_id: int, **_: object) -> None:
     """Take a run up, if it is free, and bring it as far as it goes."""
     execution.execute_run(run_id=run_id, worker=self.request.hostname or "", summon=_summon(run_id))
 
 
-@shared_task(**_DURABLE)
+@shared_task(bind=True, max_retries=3, ignore_result=True)
 def help_run(self: Task[..., None], *, run_id: int, **_: object) -> None:
     """Write chunks of a run that another worker leads."""
     execution.help_run(run_id=run_id, worker=self.request.hostname or "")

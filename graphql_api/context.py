@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from asgiref.sync import sync_to_async
 from django.db import connection, transaction
 
-from graphql_api.errors import Code, Refused
+from graphql_api.errors import Code, RefusedError
 from graphql_api.limits import STATEMENT_TIMEOUT_MS
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
+    from accounts.models import User
     from accounts.policies import Viewer
     from allocation.selectors.publications import Published
     from graphql_api.loaders import Loaders
@@ -49,6 +50,7 @@ class Context:
     """
 
     request: HttpRequest
+    user: User
     viewer: Viewer
     published: Published
     role_kinds: frozenset[str]
@@ -72,4 +74,4 @@ class Context:
     def require_scope(self, scope: str) -> None:
         """Refuse a token that was not given for this; INSUFFICIENT_SCOPE."""
         if self.scopes is not None and scope not in self.scopes:
-            raise Refused(f"The token lacks the scope {scope}.", Code.INSUFFICIENT_SCOPE, scope=scope)
+            raise RefusedError(f"The token lacks the scope {scope}.", Code.INSUFFICIENT_SCOPE, scope=scope)

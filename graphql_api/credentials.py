@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from django.http import HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from oauth2_provider.oauth2_backends import get_oauthlib_core
 from oauth2_provider.utils import parse_bearer_token
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpRequest
+
+    from accounts.models import User
 
 
 class Credentials(NamedTuple):
     """An active user and, for a token, what it may be used for (`None`: a session, not limited by scopes)."""
 
-    user: AbstractBaseUser
+    user: User
     scopes: frozenset[str] | None
 
 
@@ -51,15 +53,16 @@ def _by_token(request: HttpRequest) -> Credentials | None:
 
 class _Forgery(CsrfViewMiddleware):
     def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:  # noqa: ARG002 Django's signature
-        return reason  # type: ignore[return-value]
+        return HttpResponse(reason, status=403)
 
 
 def is_forged(request: HttpRequest) -> bool:
     """Tell whether a request with a session cookie lacks Django's CSRF token."""
-    check = _Forgery(lambda _request: None)  # type: ignore[arg-type,return-value]
+    check = _Forgery(lambda _request: None)  # type: ignore[arg-type]
     check.process_request(request)
     return check.process_view(request, _unprotected, (), {}) is not None
 
 
-def _unprotected() -> None:
+def _unprotected(_request: HttpRequest) -> HttpResponse:
     """Stand for a view that is not exempt from the check."""
+    return HttpResponse()

@@ -59,16 +59,16 @@ class Code(enum.StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
-class Refused(GraphQLError):
+class RefusedError(GraphQLError):
     """An error that the client caused or may know of: `message` and `code` reach it as they are."""
 
     def __init__(self, message: str, code: Code, **extensions: object) -> None:
         super().__init__(message, extensions={"code": code.value, **extensions})
 
 
-def bad_input(message: str, **extensions: object) -> Refused:
+def bad_input(message: str, **extensions: object) -> RefusedError:
     """Say that an argument has a value that cannot be answered; `field=` names the argument."""
-    return Refused(message, Code.BAD_USER_INPUT, **extensions)
+    return RefusedError(message, Code.BAD_USER_INPUT, **extensions)
 
 
 def shortened(message: str) -> str:

@@ -24,7 +24,7 @@ from graphql import (
     VariableNode,
 )
 
-from graphql_api.errors import Code, Refused
+from graphql_api.errors import Code, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,7 +90,7 @@ class _Document:
         if name in self.known:
             return self.known[name]
         if name in self.open:
-            raise Refused("Fragments spread one another in a circle.", Code.FRAGMENT_CYCLE)
+            raise RefusedError("Fragments spread one another in a circle.", Code.FRAGMENT_CYCLE)
         definition = self.fragments.get(name)
         if definition is None:
             return Measure()  # KnownFragmentNames reports it
@@ -107,11 +107,11 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     return {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
 
 
-def refusals(document: DocumentNode) -> Iterator[Refused]:
+def refusals(document: DocumentNode) -> Iterator[RefusedError]:
     """Yield what the document has too much of: depth, aliases, directives, fragments, repetitions of one field."""
     fragments = fragments_of(document)
     if len(fragments) > MAX_FRAGMENTS:
-        yield Refused(f"At most {MAX_FRAGMENTS} fragments are allowed.", Code.FRAGMENT_LIMIT_EXCEEDED)
+        yield RefusedError(f"At most {MAX_FRAGMENTS} fragments are allowed.", Code.FRAGMENT_LIMIT_EXCEEDED)
         return
     whole = _Document(fragments, {}, set())
     try:
@@ -120,7 +120,7 @@ def refusals(document: DocumentNode) -> Iterator[Refused]:
         for operation in document.definitions:
             if isinstance(operation, OperationDefinitionNode):
                 yield from _over(whole.measure(operation.selection_set), len(operation.directives or ()))
-    except Refused as cycle:
+    except RefusedError as cycle:
         yield cycle
         return
     except RecursionError:
@@ -129,20 +129,20 @@ def refusals(document: DocumentNode) -> Iterator[Refused]:
     yield from _repetitions(document)
 
 
-def _too_deep() -> Refused:
-    return Refused(f"At most {MAX_DEPTH} levels of fields are allowed.", Code.DEPTH_LIMIT_EXCEEDED)
+def _too_deep() -> RefusedError:
+    return RefusedError(f"At most {MAX_DEPTH} levels of fields are allowed.", Code.DEPTH_LIMIT_EXCEEDED)
 
 
-def _over(found: Measure, own_directives: int) -> Iterator[Refused]:
+def _over(found: Measure, own_directives: int) -> Iterator[RefusedError]:
     if found.depth > MAX_DEPTH:
         yield _too_deep()
     if found.aliases > MAX_ALIASES:
-        yield Refused(f"At most {MAX_ALIASES} aliases are allowed.", Code.ALIAS_LIMIT_EXCEEDED)
+        yield RefusedError(f"At most {MAX_ALIASES} aliases are allowed.", Code.ALIAS_LIMIT_EXCEEDED)
     if found.directives + own_directives > MAX_DIRECTIVES:
-        yield Refused(f"At most {MAX_DIRECTIVES} directives are allowed.", Code.DIRECTIVE_LIMIT_EXCEEDED)
+        yield RefusedError(f"At most {MAX_DIRECTIVES} directives are allowed.", Code.DIRECTIVE_LIMIT_EXCEEDED)
 
 
-def _repetitions(document: DocumentNode) -> Iterator[Refused]:
+def _repetitions(document: DocumentNode) -> Iterator[RefusedError]:
     """Refuse the same response key many times: merging compares each pair of them."""
     keys: Counter[str] = Counter()
     spreads = 0
@@ -159,9 +159,9 @@ def _repetitions(document: DocumentNode) -> Iterator[Refused]:
             if getattr(node, "selection_set", None):
                 stack.append(node.selection_set)
     if keys and max(keys.values()) > MAX_SAME_FIELD:
-        yield Refused(f"At most {MAX_SAME_FIELD} selections of one field.", Code.DUPLICATE_FIELD_LIMIT_EXCEEDED)
+        yield RefusedError(f"At most {MAX_SAME_FIELD} selections of one field.", Code.DUPLICATE_FIELD_LIMIT_EXCEEDED)
     if spreads > 2 * MAX_FRAGMENTS:
-        yield Refused(f"At most {2 * MAX_FRAGMENTS} fragment spreads.", Code.FRAGMENT_LIMIT_EXCEEDED)
+        yield RefusedError(f"At most {2 * MAX_FRAGMENTS} fragment spreads.", Code.FRAGMENT_LIMIT_EXCEEDED)
 
 
 class DocumentLimits(ASTValidationRule):
@@ -179,7 +179,7 @@ class NoIntrospection(ASTValidationRule):
     def enter_field(self, node: FieldNode, *_args: object) -> None:
         """Report `__schema` and `__type`; `__typename` stays, clients need it."""
         if node.name.value in {"__schema", "__type"}:
-            self.report_error(Refused("Introspection is switched off here.", Code.INTROSPECTION_DISABLED))
+            self.report_error(RefusedError("Introspection is switched off here.", Code.INTROSPECTION_DISABLED))
 
 
 def cost_of(

@@ -10,6 +10,7 @@ from strawberry.dataloader import DataLoader
 
 from allocation.policies import NodeKey, Question
 from allocation.selectors import emissions, filters, nodes, publications
+from allocation.selectors.facts import NO_FILTER
 from allocation.selectors.filters import FilterCodes
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Loaders:
         published = await self._published(asked.moment)
         question = Question(self.context.viewer, published, asked.period, self.context.role_kinds)
         if asked.codes == FilterCodes():
-            return question, emissions.NO_FILTER
+            return question, NO_FILTER
         restricted = await self.context.call(
             filters.resolve, codes=asked.codes, published=published, period=asked.period
         )

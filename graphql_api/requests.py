@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphql_api.documents import is_writable
-from graphql_api.errors import Code, Refused
+from graphql_api.errors import Code, RefusedError
 from graphql_api.limits import MAX_BODY_BYTES, MAX_JSON_DEPTH, MAX_NUMBER_CHARACTERS
 
 if TYPE_CHECKING:
@@ -29,24 +29,24 @@ def check_length(request: HttpRequest) -> None:
     if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() or not (
         length.isascii() and length.isdigit()
     ):
-        raise Refused("Send a Content-Length; chunked bodies are refused.", Code.LENGTH_REQUIRED)
+        raise RefusedError("Send a Content-Length; chunked bodies are refused.", Code.LENGTH_REQUIRED)
     if len(length) > 9 or int(length) > MAX_BODY_BYTES:  # noqa: PLR2004 no integer of a thousand digits
-        raise Refused(f"The body may have {MAX_BODY_BYTES} bytes.", Code.BODY_TOO_LARGE)
+        raise RefusedError(f"The body may have {MAX_BODY_BYTES} bytes.", Code.BODY_TOO_LARGE)
 
 
 def from_body(body: bytes) -> Parameters:
     """Read a JSON body."""
     if len(body) > MAX_BODY_BYTES:
-        raise Refused(f"The body may have {MAX_BODY_BYTES} bytes.", Code.BODY_TOO_LARGE)
+        raise RefusedError(f"The body may have {MAX_BODY_BYTES} bytes.", Code.BODY_TOO_LARGE)
     try:
         text = body.decode("utf-8", errors="strict")
     except UnicodeDecodeError:
-        raise Refused("The body is not UTF-8.", Code.BAD_REQUEST) from None
+        raise RefusedError("The body is not UTF-8.", Code.BAD_REQUEST) from None
     found = _json(text, "body")
     if isinstance(found, list):
-        raise Refused("Send one operation per request.", Code.BATCHING_DISABLED)
+        raise RefusedError("Send one operation per request.", Code.BATCHING_DISABLED)
     if not isinstance(found, dict):
-        raise Refused("The body must be a JSON object.", Code.BAD_REQUEST)
+        raise RefusedError("The body must be a JSON object.", Code.BAD_REQUEST)
     return _parameters(found)
 
 
@@ -57,20 +57,20 @@ def from_query_string(values: QueryDict) -> Parameters:
         text = values.get(name)
         found[name] = _json(text, name) if text else None
     if sum(len(value) for value in values.values() if isinstance(value, str)) > MAX_BODY_BYTES:
-        raise Refused(f"The query string may have {MAX_BODY_BYTES} bytes.", Code.BODY_TOO_LARGE)
+        raise RefusedError(f"The query string may have {MAX_BODY_BYTES} bytes.", Code.BODY_TOO_LARGE)
     return _parameters(found)
 
 
 def _parameters(found: dict[str, Any]) -> Parameters:
     query, variables, name = found.get("query"), found.get("variables"), found.get("operationName")
     if not isinstance(query, str) or not query.strip():
-        raise Refused("query must be a text that is not empty.", Code.BAD_REQUEST)
+        raise RefusedError("query must be a text that is not empty.", Code.BAD_REQUEST)
     if not isinstance(variables, dict | None):
-        raise Refused("variables must be an object or null.", Code.BAD_REQUEST)
+        raise RefusedError("variables must be an object or null.", Code.BAD_REQUEST)
     if not isinstance(name, str | None):
-        raise Refused("operationName must be a text or null.", Code.BAD_REQUEST)
+        raise RefusedError("operationName must be a text or null.", Code.BAD_REQUEST)
     if not isinstance(found.get("extensions"), dict | None):
-        raise Refused("extensions must be an object or null.", Code.BAD_REQUEST)
+        raise RefusedError("extensions must be an object or null.", Code.BAD_REQUEST)
     return Parameters(query, variables, name)
 
 
@@ -78,7 +78,7 @@ def _json(text: str, name: str) -> object:
     try:
         found = json.loads(text, parse_int=_integer, parse_float=_number, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        raise Refused(f"{name} is not valid JSON.", Code.BAD_REQUEST) from None
+        raise RefusedError(f"{name} is not valid JSON.", Code.BAD_REQUEST) from None
     _check(found, name)
     return found
 
@@ -109,7 +109,7 @@ def _check(found: object, name: str) -> None:
         for value in level:
             if isinstance(value, str):
                 if not is_writable(value):
-                    raise Refused(f"{name} holds U+0000 or half a surrogate pair.", Code.BAD_REQUEST)
+                    raise RefusedError(f"{name} holds U+0000 or half a surrogate pair.", Code.BAD_REQUEST)
             elif isinstance(value, dict):
                 below.extend(value)
                 below.extend(value.values())
@@ -118,4 +118,4 @@ def _check(found: object, name: str) -> None:
         level = below
         if not level:
             return
-    raise Refused(f"{name} is nested more than {MAX_JSON_DEPTH} levels deep.", Code.BAD_REQUEST)
+    raise RefusedError(f"{name} is nested more than {MAX_JSON_DEPTH} levels deep.", Code.BAD_REQUEST)

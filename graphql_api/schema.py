@@ -25,9 +25,7 @@ class Query(HierarchyQuery):
 class Schema(strawberry.Schema):
     """Strawberry's schema; errors are logged by the view, once, with a correlation id."""
 
-    def process_errors(
-        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
-    ) -> None:
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Leave logging to the view."""
 
 

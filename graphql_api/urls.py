@@ -12,9 +12,7 @@ from graphql_api.view import GraphQLView
 urlpatterns = [
     path(
         "",
-        csrf_exempt(
-            GraphQLView.as_view(schema=schema, graphql_ide="graphiql", allow_queries_via_get=True)  # type: ignore[arg-type] # the stubs know sync views only
-        ),
+        csrf_exempt(GraphQLView.as_view(schema=schema, graphql_ide="graphiql", allow_queries_via_get=True)),
         name="graphql",
     ),
 ]

@@ -20,7 +20,7 @@ from allocation.policies import role_kinds
 from allocation.selectors import publications
 from graphql_api import credentials, requests
 from graphql_api.context import Context, in_short_transaction
-from graphql_api.errors import Code, Refused, formatted
+from graphql_api.errors import Code, RefusedError, formatted
 from graphql_api.media_types import PLAIN_JSON, RESPONSE_JSON, answer_type, is_json
 
 if TYPE_CHECKING:
@@ -53,18 +53,18 @@ READ_SCOPE: Final = "emissions:read"
 class GraphQLView(AsyncGraphQLView[Context, None]):
     """Strawberry's view with our own way in: who asks is known before a byte of the question is looked at."""
 
-    async def dispatch(self, request: HttpRequest, *_args: object, **_kwargs: object) -> HttpResponseBase:
+    async def dispatch(  # type: ignore[override] # Django's own signature is that of a sync view
+        self, request: HttpRequest, *_args: object, **_kwargs: object
+    ) -> HttpResponseBase:
         """Answer one request; whatever goes wrong becomes a coded error, never an exception."""
         correlation_id = uuid.uuid4().hex
         if self._wants_ide(request):
             return await self.render_graphql_ide(request)
         media_type = answer_type(request)
         try:
-            if media_type is None:
-                raise Refused(f"Accept {RESPONSE_JSON} or {PLAIN_JSON}.", Code.NOT_ACCEPTABLE)
             response = await self._answer(request, media_type, correlation_id)
-        except Refused as refusal:
-            code = Code(refusal.extensions["code"])  # type: ignore[index] # Refused always has extensions
+        except RefusedError as refusal:
+            code = Code(refusal.extensions["code"])  # type: ignore[index] # RefusedError always has extensions
             errors = {"errors": formatted([refusal], correlation_id=correlation_id)}
             response = self._write(errors, media_type or PLAIN_JSON, STATUS.get(code, 400))
             if code is Code.UNAUTHENTICATED:
@@ -84,12 +84,14 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
             and "text/html" in request.headers.get("Accept", "")
         )
 
-    async def _answer(self, request: HttpRequest, media_type: str, correlation_id: str) -> HttpResponse:
+    async def _answer(self, request: HttpRequest, media_type: str | None, correlation_id: str) -> HttpResponse:
+        if media_type is None:
+            raise RefusedError(f"Accept {RESPONSE_JSON} or {PLAIN_JSON}.", Code.NOT_ACCEPTABLE)
         if request.method not in {"GET", "POST"} or (request.method == "GET" and not credentials.has_token(request)):
-            raise Refused("Send a POST request.", Code.METHOD_NOT_ALLOWED)
+            raise RefusedError("Send a POST request.", Code.METHOD_NOT_ALLOWED)
         if request.method == "POST":
             if not is_json(request):
-                raise Refused(f"Send {PLAIN_JSON} in UTF-8.", Code.UNSUPPORTED_MEDIA_TYPE)
+                raise RefusedError(f"Send {PLAIN_JSON} in UTF-8.", Code.UNSUPPORTED_MEDIA_TYPE)
             requests.check_length(request)
         context = await sync_to_async(_open, thread_sensitive=True)(request, timezone.now(), correlation_id)
         if request.method == "GET":
@@ -109,11 +111,11 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
                 allowed_operation_types=allowed,
             )
         except (CannotGetOperationTypeError, MissingQueryError):
-            raise Refused(
+            raise RefusedError(
                 "Name one operation of the document in operationName.", Code.OPERATION_RESOLUTION_FAILURE
             ) from None
         except InvalidOperationTypeError:
-            raise Refused("GET requests may only read.", Code.METHOD_NOT_ALLOWED) from None
+            raise RefusedError("GET requests may only read.", Code.METHOD_NOT_ALLOWED) from None
         return self._result(result, context, media_type)
 
     def _result(self, result: ExecutionResult, context: Context, media_type: str) -> HttpResponse:
@@ -135,19 +137,19 @@ def _open(request: HttpRequest, now: datetime, correlation_id: str) -> Context:
     """Find out who asks and pin what is published; everything of a request that happens before its document."""
     found = in_short_transaction(None, credentials.credentials_of, request)
     if found is None:
-        raise Refused("Sign in, or send a valid bearer token.", Code.UNAUTHENTICATED)
+        raise RefusedError("Sign in, or send a valid bearer token.", Code.UNAUTHENTICATED)
     if found.scopes is None and request.method == "POST" and credentials.is_forged(request):
-        raise Refused("The CSRF token is missing or wrong.", Code.CSRF_FAILED)
+        raise RefusedError("The CSRF token is missing or wrong.", Code.CSRF_FAILED)
     if found.scopes is not None and READ_SCOPE not in found.scopes:
-        raise Refused(f"The token lacks the scope {READ_SCOPE}.", Code.INSUFFICIENT_SCOPE, scope=READ_SCOPE)
+        raise RefusedError(f"The token lacks the scope {READ_SCOPE}.", Code.INSUFFICIENT_SCOPE, scope=READ_SCOPE)
     return in_short_transaction(found.user.pk, _pin, request, found, now, correlation_id)
 
 
 def _pin(request: HttpRequest, found: credentials.Credentials, now: datetime, correlation_id: str) -> Context:
-    request.user = found.user  # type: ignore[assignment] # a bearer token's user is not the session's
     viewer = policies.viewer_of(user=found.user, now=now)
     return Context(
         request=request,
+        user=found.user,
         viewer=viewer,
         published=publications.current(),
         role_kinds=role_kinds(viewer=viewer),

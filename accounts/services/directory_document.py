@@ -130,8 +130,9 @@ class _Reader:
             if not isinstance(item, dict):
                 self.fault(here, "", "WRONG_TYPE", "must be an object")
                 continue
-            for unknown in sorted(item.keys() - allowed):
-                self.fault(here, unknown, "UNKNOWN_FIELD", "is not a field of this object")
+            if not item.keys() <= allowed:
+                for unknown in sorted(item.keys() - allowed):
+                    self.fault(here, unknown, "UNKNOWN_FIELD", "is not a field of this object")
             result.append((here, item))
         return result
 
@@ -187,9 +188,8 @@ class _Reader:
 
     def stays(self, of: dict[str, Any], where: str, name: str, place: str, directory: str | None) -> list[Stay]:
         """Dated places of one node; faults for empty and overlapping ones."""
-        allowed = frozenset({place, "from", "to"} | ({"directory"} if directory is None else set()))
         result: list[Stay] = []
-        for here, item in self.objects(of, where, name, allowed):
+        for here, item in self.objects(of, where, name, _EDGE if directory is not None else _MEMBERSHIP):
             start = self.month(item, here, "from", needed=True)
             end = self.month(item, here, "to", needed=False)
             inside = self.text(item, here, "directory") if directory is None else directory
@@ -207,6 +207,10 @@ class _Reader:
         return result
 
 
+_EDGE = frozenset({"parent", "from", "to"})
+_MEMBERSHIP = frozenset({"directory", "group", "from", "to"})
+_KINDS = frozenset(AccountKind.values)
+_CUSTOMER = AccountKind.CUSTOMER.value
 _PROVIDER = frozenset({"code", "name", "time_zone"})
 _ENTERPRISE = frozenset({"external_id", "name"})
 _DIRECTORY = frozenset(
@@ -361,7 +365,7 @@ def _account(reader: _Reader, item: dict[str, Any], where: str) -> Account:
         provider=reader.text(item, where, "provider", longest=64),
         external_id=reader.text(item, where, "external_id"),
         name=reader.name(item, where),
-        kind=reader.choice(item, where, "kind", frozenset(AccountKind.values), AccountKind.CUSTOMER.value),
+        kind=reader.choice(item, where, "kind", _KINDS, _CUSTOMER),
         closed_from=reader.month(item, where, "closed_from", needed=False),
         stays=None if item.get("memberships") is None else reader.stays(item, where, "memberships", "group", None),
         resource_groups=parts,

@@ -252,6 +252,8 @@ ANALYZE wanted_edge;
 ANALYZE wanted_member;
 """
 
+_MANY = 1_000
+
 # The nodes whose places the document states.
 _NAMED = {
     "edge": """SELECT grouping.id FROM staged_group said JOIN accounts_accountgroup grouping
@@ -416,6 +418,7 @@ def _write_tree(  # noqa: PLR0913, PLR0917 one pass over one document
             cursor.execute(statement)
             new = [row[0] for row in cursor.fetchall()]
             report.counts |= {f"{name}_created": sum(new), f"{name}_changed": len(new) - sum(new)}
+        _learn_sizes(cursor, report, "accounts", "accounts_account, accounts_accountgroup, accounts_resourcegroup")
         cursor.execute(
             f"SELECT DISTINCT directory_id FROM accounts_accountmembership"  # noqa: S608 fixed names
             f" WHERE superseded_by_id IS NULL AND account_id IN ({_NAMED['member']})"
@@ -440,11 +443,18 @@ def _write_tree(  # noqa: PLR0913, PLR0917 one pass over one document
         ):
             TreeVersion.objects.filter(pk__in=pair[1]).delete()
             return
+        _learn_sizes(cursor, report, "members", "accounts_accountmembership, accounts_groupedge")
         moved = {"now": viewer.now, "actor": viewer.user_id, "versions": pair[1]}
         cursor.execute(_audit_moves("edge", NodeKind.ACCOUNT_GROUP, "move_group"), moved)
         cursor.execute(_audit_moves("member", NodeKind.ACCOUNT, "move_account"), moved)
         if report.counts["edges_ended"] or report.counts["edges_created"]:
             closure.rebuild(directory_ids={directory.pk for directory in directories.values()})
+
+
+def _learn_sizes(cursor: Any, report: ImportReport, rows: str, tables: str) -> None:  # noqa: ANN401 Django's cursor has no public type
+    """Let the planner see what was just written: it would still take a table filled in this transaction for empty."""
+    if report.counts[f"{rows}_created"] > _MANY:
+        cursor.execute(f"ANALYZE {tables}")
 
 
 def _note_changes(cursor: Any, report: ImportReport, frozen_months: Mapping[str, Collection[date]]) -> None:  # noqa: ANN401 Django's cursor has no public type

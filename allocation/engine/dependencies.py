@@ -16,7 +16,7 @@ from allocation.engine.linear import solve
 from allocation.engine.units import ONE, ZERO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from fractions import Fraction
 
     from allocation.engine.columns import Columns
@@ -55,15 +55,15 @@ class Network:
         return sorted(found)
 
 
-def closed_classes(usage: Mapping[str, Fraction], flows: Mapping[tuple[str, str], Fraction]) -> list[list[str]]:
+def closed_classes(used: Collection[str], flows: Mapping[tuple[str, str], Fraction]) -> list[list[str]]:
     """Return the sets of services that feed only each other: no path to a service with usage or without any output.
 
-    `usage` holds the net usage of the services that have a positive one.
+    `used` holds the services with positive net usage.
     """
     edges = [edge for edge, quantity in flows.items() if quantity]
     providers = {provider for provider, _ in edges}
     nodes = providers | {consumer for _, consumer in edges}
-    terminals = {node for node in nodes if usage.get(node) or node not in providers}
+    terminals = {node for node in nodes if node in used or node not in providers}
     return connected(nodes - reaching(terminals, edges), edges)
 
 
@@ -80,7 +80,8 @@ def resolve(network: Network, options: Options) -> Throughput:
             if quantity and place[consumer] > place[provider]
         }
         return _pass_on(network, later, order, [])
-    closed = closed_classes(network.usage, network.flows)
+    used = {service for service, quantity in network.usage.items() if quantity}
+    closed = closed_classes(used, network.flows)
     within = {service for members in closed for service in members}
     flows = {edge: quantity for edge, quantity in network.flows.items() if quantity and edge[0] not in within}
     successors: dict[str, list[str]] = {service: [] for service in network.services()}
@@ -120,8 +121,7 @@ def _pass_on(
         if len(members) == 1 and not output.get(members[0]):
             kept[members[0]] = received[members[0]]
             continue
-        for service, columns in zip(members, _solve(members, received, output, flows), strict=True):
-            per_unit[service] = columns
+        per_unit |= zip(members, _solve(members, received, output, flows), strict=True)
         union = classes.NO_CLASS
         for service in members:
             union |= reached[service]

@@ -31,9 +31,9 @@ class RackAsset(NamedTuple):
 def posting_ug(total_ug: int, life_months: int, month: int, retired_in: int | None, early_retirement: str) -> int:
     """Return the posting of month number `month` (1 = in service) of an asset of `total_ug` over `life_months`.
 
-    a_n = floor(TE n / N) - floor(TE (n-1) / N), which adds up to TE over the life; 0 outside. `retired_in` is the number
-    of the last month in operation: `continue` ignores it, `transfer` posts nothing after it, `write_off` posts in it all
-    that was left.
+    a_n = floor(TE n / N) - floor(TE (n-1) / N), which adds up to TE over the life; 0 outside. `retired_in` is the
+    number of the last month in operation: `continue` ignores it, `transfer` posts nothing after it, `write_off` posts
+    in it all that was left.
     """
     if not 1 <= month <= life_months:
         return 0

@@ -6,7 +6,6 @@ E is what the facility draws, IT what its hardware draws. The PUE multiplies IT 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from allocation.engine.rows import rows
@@ -14,6 +13,7 @@ from allocation.engine.units import ONE, ZERO, exact, exact_sum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from fractions import Fraction
 
     import pandas as pd
 
@@ -121,18 +121,18 @@ def check_sites_of_hardware(
 
 
 def measure_sites(
-    meters: Sequence[SiteMeter], racks: Sequence[Rack], machines: Sequence[Machine], findings: Findings
+    meters: Sequence[SiteMeter], hardware: Sequence[Rack | Machine], findings: Findings
 ) -> dict[str, SiteEnergy]:
     """Return the energy of every site by code. Reports BOTTOM_UP_SITE."""
-    hardware: dict[str, list[Fraction]] = {}
-    for unit in (*racks, *machines):
+    drawn: dict[str, list[Fraction]] = {}
+    for unit in hardware:
         if unit.site is not None:
-            hardware.setdefault(unit.site, []).append(unit.kwh)
+            drawn.setdefault(unit.site, []).append(unit.kwh)
     sites: dict[str, SiteEnergy] = {}
     for meter in meters:
         it_kwh = meter.known_it_kwh
         if it_kwh is None:
-            it_kwh = exact_sum(hardware.get(meter.site, ()))
+            it_kwh = exact_sum(drawn.get(meter.site, ()))
         facility_kwh = meter.facility_kwh
         if facility_kwh is None:
             facility_kwh = it_kwh * (meter.pue or ONE)
@@ -144,20 +144,19 @@ def measure_sites(
     return sites
 
 
-def check_closure(  # noqa: PLR0913 # every table of energy takes part
+def check_closure(
     places: Places,
     meters: Sequence[SiteMeter],
-    racks: Sequence[Rack],
-    machines: Sequence[Machine],
+    hardware: Sequence[Rack | Machine],
     tolerance: Fraction,
     findings: Findings,
 ) -> None:
     """Report CLOSURE_GAP of clusters: metered IT energy against the sum of racks and machines."""
-    hardware: dict[str, list[Fraction]] = {}
-    for unit in (*racks, *machines):
-        hardware.setdefault(unit.cluster, []).append(unit.kwh)
+    drawn: dict[str, list[Fraction]] = {}
+    for unit in hardware:
+        drawn.setdefault(unit.cluster, []).append(unit.kwh)
     for cluster, it_kwh in sorted(known_it_kwh_by_cluster(meters).items()):
-        metered = exact_sum(hardware.get(cluster, ()))
+        metered = exact_sum(drawn.get(cluster, ()))
         if abs(it_kwh - metered) > tolerance * metered:
             message = f"cluster {cluster}: {float(it_kwh)} kWh IT against {float(metered)} kWh of racks and machines"
             findings.flag("CLOSURE_GAP", "clusters.csv", places.rows[cluster], message)

@@ -24,7 +24,8 @@ class Fallbacks:
     """What step 8 does: whole amounts by service for earlier shares and for `(unallocated)`, and the overhead.
 
     On each line the overhead multiplies the amount of every leaf by 1 + `overhead[line]`; the estimated part of a leaf
-    grows by `overhead[lines + line]` x the leaf's amount. `paths` tells, by service, which fallbacks moved its emissions.
+    grows by `overhead[lines + line]` x the leaf's amount. `paths` tells, by service, which fallbacks moved its
+    emissions.
     """
 
     previous: dict[str, Columns] = field(default_factory=dict)

@@ -19,9 +19,13 @@ class Findings:
         """Record something that is stored with the run."""
         self._found.append(Finding(code, "flag", file, row, message, field))
 
+    def reject_package(self) -> bool:
+        """Whether anything found so far rejects the package."""
+        return any(finding.severity == "package" for finding in self._found)
+
     def raise_if_rejected(self) -> None:
         """Raise `PackageRejectedError` with everything found so far if anything rejects the package."""
-        if any(finding.severity == "package" for finding in self._found):
+        if self.reject_package():
             raise PackageRejectedError(self.as_tuple())
 
     def as_tuple(self) -> tuple[Finding, ...]:

@@ -46,44 +46,44 @@ def connected(nodes: Collection[str], edges: Iterable[tuple[str, str]]) -> list[
 
 
 def components(successors: Mapping[str, Collection[str]]) -> list[list[str]]:
-    """Return the strongly connected components, each after all components that feed it (Tarjan 1972, without recursion)."""
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    on_stack: set[str] = set()
-    stack: list[str] = []
+    """Return the strongly connected components, each after all components that feed it (Kosaraju, Sharir 1981).
+
+    The node that a depth-first walk leaves last belongs to a component that nothing else feeds; whatever reaches it is
+    that component. All by code point, without recursion.
+    """
+    feeders: dict[str, list[str]] = {node: [] for node in successors}
+    for node, targets in successors.items():
+        for target in targets:
+            feeders[target].append(node)
     found: list[list[str]] = []
-    for root in successors:
-        if root in index:
+    assigned: set[str] = set()
+    for root in reversed(_left(successors)):
+        if root in assigned:
             continue
-        index[root] = low[root] = len(index)
-        stack.append(root)
-        on_stack.add(root)
-        path = [(root, iter(successors[root]))]
+        component, waiting = {root}, [root]
+        while waiting:
+            more = set(feeders[waiting.pop()]) - assigned - component
+            component |= more
+            waiting += more
+        assigned |= component
+        found.append(sorted(component))
+    return found
+
+
+def _left(successors: Mapping[str, Collection[str]]) -> list[str]:
+    """Return the nodes in the order in which a depth-first walk leaves them."""
+    entered: set[str] = set()
+    left: list[str] = []
+    for root in successors:
+        path = [(root, iter(successors[root]))] if root not in entered else []
+        entered.add(root)
         while path:
             node, following = path[-1]
-            entered = False
-            for successor in following:
-                if successor not in index:
-                    index[successor] = low[successor] = len(index)
-                    stack.append(successor)
-                    on_stack.add(successor)
-                    path.append((successor, iter(successors[successor])))
-                    entered = True
-                    break
-                if successor in on_stack:
-                    low[node] = min(low[node], index[successor])
-            if entered:
-                continue
-            path.pop()
-            if path:
-                parent = path[-1][0]
-                low[parent] = min(low[parent], low[node])
-            if low[node] == index[node]:
-                component: list[str] = []
-                while not component or component[-1] != node:
-                    component.append(stack.pop())
-                    on_stack.remove(component[-1])
-                found.append(sorted(component))
-    # Tarjan finds a component after everything that it feeds.
-    found.reverse()
-    return found
+            target = next((target for target in following if target not in entered), None)
+            if target is None:
+                left.append(node)
+                path.pop()
+            else:
+                entered.add(target)
+                path.append((target, iter(successors[target])))
+    return left

@@ -24,7 +24,7 @@ OVERHEAD_ROLES: Final = frozenset({"network", "management"})
 
 @dataclass(frozen=True, slots=True)
 class Rack:
-    """A rack, or that part of a region's rack which stands in one cluster. `site` is `None` where it does not matter."""
+    """A rack, or the part of a region's rack in one cluster. `site` is `None` where it does not matter."""
 
     code: str
     cluster: str
@@ -105,7 +105,7 @@ def _rack_energy(row: Any, month_hours: int, findings: Findings) -> tuple[Fracti
 def _cut(
     clusters: Sequence[str], places: Places, known_it_kwh: Mapping[str, Fraction]
 ) -> Iterator[tuple[str, str, Fraction, int]]:
-    """Yield (cluster, site, share, weakest quality) of a region's rack: by IT energy if all know theirs, else equally."""
+    """Yield (cluster, site, share, best quality) of a region's rack: by IT energy if all know theirs, else equally."""
     total = sum((known_it_kwh.get(cluster, ZERO) for cluster in clusters), ZERO)
     by_energy = total > 0 and all(cluster in known_it_kwh for cluster in clusters)
     for cluster in clusters:

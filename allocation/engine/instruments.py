@@ -1,4 +1,4 @@
-"""Market-based electricity: green share, then the cascade of a market's instruments, then the residual mix (section 3)."""
+"""Market-based electricity: the cascade of a market's instruments (section 3, instruments.csv)."""
 
 from __future__ import annotations
 

@@ -65,14 +65,12 @@ class Leaves:
     @classmethod
     def of(cls, rows: Sequence[tuple[str, str, str, int, int]]) -> Leaves:
         """Return a few leaves given as (service, account, group, block, quantity)."""
-        services, accounts, groups = (tuple(dict.fromkeys(row[part] for row in rows)) for part in range(3))
-        index = [{code: place for place, code in enumerate(codes)} for codes in (services, accounts, groups)]
-        keys = np.array([[index[part][str(row[part])] for part in range(3)] for row in rows], dtype=np.int32)
-        keys = keys.reshape(len(rows), 3)
+        services, service = _coded([row[0] for row in rows])
+        accounts, account = _coded([row[1] for row in rows])
+        groups, group = _coded([row[2] for row in rows])
         block = np.array([row[3] for row in rows], dtype=np.int32)
-        return cls(
-            services, accounts, groups, keys[:, 0], keys[:, 1], keys[:, 2], block, compact([row[4] for row in rows])
-        )
+        quantity = compact([row[4] for row in rows])
+        return cls(services, accounts, groups, service, account, group, block, quantity)
 
     def take(self, positions: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Leaves:
         """Return the leaves at `positions`."""
@@ -87,11 +85,27 @@ class Leaves:
             self.quantity[positions],
         )
 
-    def name(self, position: int) -> str:
-        """Return `service|account|group` of one leaf."""
-        service = self.services[self.service[position]]
-        account = self.accounts[self.account[position]]
-        return f"{service}|{account}|{self.groups[self.group[position]]}"
+    def key(self, position: int) -> tuple[str, str, str]:
+        """Return (service, account, group) of one leaf."""
+        return (
+            self.services[self.service[position]],
+            self.accounts[self.account[position]],
+            self.groups[self.group[position]],
+        )
+
+
+def _coded(codes: Sequence[str]) -> tuple[tuple[str, ...], Int32s]:
+    """Return the distinct codes and the index of each."""
+    place: dict[str, int] = {}
+    index = [place.setdefault(code, len(place)) for code in codes]
+    return tuple(place), np.array(index, dtype=np.int32)
+
+
+def _coded(codes: Sequence[str]) -> tuple[tuple[str, ...], Int32s]:
+    """Return the distinct codes and the index of each."""
+    place: dict[str, int] = {}
+    index = [place.setdefault(code, len(place)) for code in codes]
+    return tuple(place), np.array(index, dtype=np.int32)
 
 
 def compact(values: Sequence[int]) -> Integers:
@@ -123,6 +137,7 @@ class Merged:
 
 def merge(parts: Sequence[Leaves]) -> Merged:
     """Bring leaves together: one per key, quantities of the same block added."""
+    parts = parts or [Leaves.of(())]
     if len(parts) == 1 and parts[0].ordered:
         return Merged(parts[0], {})
     services = Codebook.of(set().union(*(_used(part.services, part.service) for part in parts)), "|")

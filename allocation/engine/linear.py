@@ -49,7 +49,7 @@ def _integers(left: Sequence[Fraction], right: Sequence[Fraction], scales: Seque
 
 
 def _substitute(rows: list[list[int]], size: int, scales: Sequence[int]) -> list[list[Fraction]]:
-    """Return the solution of an upper triangular system: with the determinant as denominator all numerators are whole."""
+    """Return the solution of a triangular system. The determinant is a common denominator: numerators are whole."""
     determinant = rows[size - 1][size - 1] if size else 1
     numerators: list[list[int]] = [[] for _ in range(size)]
     for i in range(size - 1, -1, -1):

@@ -60,7 +60,8 @@ class Quantities:
 
     def are_zero(self) -> npt.NDArray[np.bool_]:
         """Return which quantities are 0."""
-        return self.low == 0 if self.high is None else (self.low == 0) & (self.high == 0)
+        zero: npt.NDArray[np.bool_] = self.low == 0
+        return zero if self.high is None else zero & (self.high == 0)
 
     def whole(self, position: int) -> int:
         """Return one quantity."""
@@ -68,8 +69,10 @@ class Quantities:
         return (high << HIGH_BITS) + int(self.low[position])
 
 
-def split(values: Sequence[int]) -> tuple[Int64s, Int64s | None]:
+def split(values: Int64s | npt.NDArray[np.object_]) -> tuple[Int64s, Int64s | None]:
     """Return (low, high) of non-negative integers below 2¹²⁶."""
+    if values.dtype != object:
+        return values.astype(np.int64, copy=False), None
     low = np.array([value & INT64_MAX for value in values], dtype=np.int64)
     high = np.array([value >> HIGH_BITS for value in values], dtype=np.int64)
     return low, high if high.any() else None
@@ -179,7 +182,8 @@ def _high_word(a: UInt64s, b: UInt64s) -> UInt64s:
     b_high, b_low = b >> _HALF, b & _LOW_HALF
     middle = a_high * b_low + (a_low * b_low >> _HALF)
     other = a_low * b_high + (middle & _LOW_HALF)
-    return a_high * b_high + (middle >> _HALF) + (other >> _HALF)
+    result: UInt64s = a_high * b_high + (middle >> _HALF) + (other >> _HALF)
+    return result
 
 
 def _settle_floors(quantities: Quantities, factors: Sequence[Fraction], whole: UInt64s, fraction: UInt64s) -> None:
@@ -196,7 +200,7 @@ def _settle_floors(quantities: Quantities, factors: Sequence[Fraction], whole: U
 
 @dataclass(frozen=True, slots=True)
 class Remainders:
-    """Quantities grouped by block and fraction of q t: `fractions` of the groups, exact, and each quantity's `group`."""
+    """Quantities grouped by block and fraction of q t: each one's `group`, and the exact `fractions` of the groups."""
 
     group: npt.NDArray[np.intp]
     fractions: tuple[Fraction, ...]

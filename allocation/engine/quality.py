@@ -1,7 +1,7 @@
 """Quality classes and sets of them (sections 1 and 5).
 
-A quality is its index in `QUALITIES`, from strongest to weakest. A set of classes is a bit mask, so that "the classes of
-energy reaching a service" travel through the pipeline with `|`.
+A quality is its index in `QUALITIES`, from strongest to weakest. A set of classes is a bit mask, so that "the classes
+of energy reaching a service" travel through the pipeline with `|`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from allocation.engine import quality as classes
@@ -12,6 +11,7 @@ from allocation.engine.units import ONE, ZERO, exact_sum
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from fractions import Fraction
 
     from allocation.engine.columns import Columns
     from allocation.engine.energy import SiteEnergy

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def rows(frame: pd.DataFrame) -> Iterator[Any]:
     """Yield the rows of a table as named tuples: values by column name, and `row`, the line number in the file.
 
-    `itertuples` of pandas does the same, but its overhead of milliseconds a table is what preparing a small month takes.
+    `DataFrame.itertuples` does the same, but its overhead of milliseconds a table would be most of the time that a
+    small month takes to prepare.
     """
     kind = _kind(tuple(frame.columns))
     yield from map(kind._make, zip(*(frame[name].tolist() for name in frame.columns), strict=True))

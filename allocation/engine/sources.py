@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from allocation.engine import quality as classes
@@ -11,6 +10,7 @@ from allocation.engine.units import ZERO, exact_sum, round_half_even
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from fractions import Fraction
 
 
 @dataclass(slots=True)
@@ -61,9 +61,9 @@ class Sources:
         source.quality = max(source.quality, quality)
         return source
 
-    def of_cluster(self, cluster: str) -> dict[str, Source]:
-        """Return the sources of a cluster by line."""
-        return {line: source for (place, line), source in self._sources.items() if place == cluster}
+    def items(self) -> Iterator[tuple[tuple[str, str], Source]]:
+        """Yield ((cluster, line), source)."""
+        yield from self._sources.items()
 
     def totals_by_line(self) -> Iterator[tuple[str, int]]:
         """Yield (line, µg over all clusters) of every line with a posting, by code point."""

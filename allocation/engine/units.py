@@ -1,6 +1,7 @@
 """Exact numbers and the units of the pipeline: µg, kg, g/kWh, kWh, Wh and whole months.
 
-Quantities are `Fraction` between reading and apportioning. Nothing is rounded on the way except where the format says so.
+Quantities are `Fraction` between reading and apportioning. Nothing is rounded on the way except where the format says
+so.
 """
 
 from __future__ import annotations

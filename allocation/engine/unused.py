@@ -92,7 +92,7 @@ def _classes(parts: list[tuple[Unit, Fraction]], overhead: int) -> int:
 def _shares_by_line(
     direct: Mapping[Node, Columns], by_w: Mapping[Node, Fraction], lines: int, *, by_emissions: bool
 ) -> dict[Node, tuple[Fraction, ...]]:
-    """Return every node's share of the pool on each line: by used energy, or by emissions already used if there are any."""
+    """Return every node's share of the pool on each line: by used energy, or by emissions already used if any are."""
     used = total(direct.values(), lines)
     shares: dict[Node, tuple[Fraction, ...]] = {}
     for node, by_energy in by_w.items():

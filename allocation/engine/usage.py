@@ -12,13 +12,14 @@ from allocation.engine.frames import Usage
 from allocation.engine.leaves import INT64_MAX, Leaves, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     import numpy.typing as npt
 
     from allocation.engine.leaves import Integers
 
 CORE_GROUP: Final = "(core services)"
+_NAMED_LEAVES: Final = 5
 
 
 def empty_usage() -> Usage:
@@ -30,9 +31,9 @@ def empty_usage() -> Usage:
 def combine(own: Usage, region: Usage, active_clusters: int) -> Usage:
     """Return the usage of a cluster from rows that name it and rows that name its region.
 
-    A region's row is split equally over its `active_clusters`. Nothing is rounded: the result counts in fractions of the
-    finer of the two units. Leaves that occur in both stand twice; `settle` adds them up before a negative net counts
-    as 0. Either part may be unsummed rows.
+    A region's row is split equally over its `active_clusters`. Nothing is rounded: the result counts in fractions of
+    the finer of the two units. Leaves that occur in both stand twice; `settle` adds them up before a negative net
+    counts as 0. Either part may be unsummed rows.
     """
     if not len(region.service):
         return own
@@ -74,13 +75,15 @@ def _times(quantity: Integers, factor: int) -> Integers:
 class NetUsage:
     """Net usage by leaf, never below 0, in the order of the export; `block` is the index of the leaf's service.
 
-    The quantity of a leaf is `quantity` x `unit` of its service. `negative` names the leaves that had less than nothing.
+    The quantity of a leaf is `quantity` x `unit` of its service. `negative` is the number of leaves that had less than
+    nothing, `named` names the first of them.
     """
 
     leaves: Leaves
     unit: dict[str, Fraction]
     total: dict[str, Fraction]
-    negative: tuple[str, ...]
+    negative: int
+    named: tuple[str, ...]
 
 
 def net(usage: Usage, core_services: Collection[str]) -> NetUsage:
@@ -91,8 +94,7 @@ def net(usage: Usage, core_services: Collection[str]) -> NetUsage:
     """
     leaves = merge([_as_leaves(usage, core_services)]).leaves
     below = np.flatnonzero(leaves.quantity < 0)
-    negative = tuple(leaves.name(int(position)) for position in below[:_NAMED_LEAVES])
-    negative += ("",) * (len(below) - len(negative))
+    named = tuple("|".join(leaves.key(position)) for position in below[:_NAMED_LEAVES].tolist())
     quantity = leaves.quantity.copy()
     quantity[below] = 0
     if quantity.dtype == object and len(quantity) and max(quantity) <= INT64_MAX:
@@ -112,10 +114,7 @@ def net(usage: Usage, core_services: Collection[str]) -> NetUsage:
     if quantity.dtype == object and len(quantity) and max(quantity) <= INT64_MAX:
         quantity = quantity.astype(np.int64)
     netted = replace(leaves, block=leaves.service, quantity=quantity)
-    return NetUsage(netted, unit, total, negative)
-
-
-_NAMED_LEAVES: Final = 5
+    return NetUsage(netted, unit, total, len(below), named)
 
 
 def _sum(values: Integers) -> int:
@@ -141,8 +140,3 @@ def _as_leaves(usage: Usage, core_services: Collection[str]) -> Leaves:
         np.zeros(len(group), dtype=np.int32),
         usage.quantity,
     )
-
-
-def positive_services(usage: Usage, core_services: Iterable[str] = ()) -> dict[str, Fraction]:
-    """Return the net usage of the services that have some: what `checks.closed_classes` needs to know."""
-    return {service: quantity for service, quantity in net(usage, frozenset(core_services)).total.items() if quantity}

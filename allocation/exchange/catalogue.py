@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 from django.db import connection
+from psycopg import sql
 
 from accounts.models.account import AccountKind
 from accounts.models.enterprise import NodeStatus
+from allocation.exchange.columns import read_columns
 from allocation.exchange.copying import copy_rows
 
 if TYPE_CHECKING:
@@ -23,6 +25,11 @@ Ids = dict[str, int]
 
 _LONGEST_NAME: Final = 200
 _ACCOUNT_BITS: Final = 32
+
+_KNOWN_GROUPS: Final = """
+SELECT given.n, known.id FROM load_group given
+  JOIN accounts_resourcegroup known ON known.account_id = given.account_id AND known.code = given.code
+"""
 
 
 def cluster_ids(provider_id: int, codes: Sequence[str]) -> Ids:
@@ -82,7 +89,7 @@ class GroupPairs:
 
     def add(self, account: npt.NDArray[np.int32], group: npt.NDArray[np.int32]) -> None:
         """Add pairs, repeated ones too."""
-        part = np.unique(_joined(account, group))
+        part = _distinct(_joined(account, group))
         self._parts.append(part)
         self._held += len(part)
         if self._held > 2 * self._distinct + (1 << 20):
@@ -90,7 +97,7 @@ class GroupPairs:
 
     def joined(self) -> npt.NDArray[np.int64]:
         """Return the pairs in ascending order: account × 2³² + group."""
-        self._parts = [np.unique(np.concatenate([np.empty(0, np.int64), *self._parts]))]
+        self._parts = [_distinct(np.concatenate([np.empty(0, np.int64), *self._parts]))]
         self._held = self._distinct = len(self._parts[0])
         return self._parts[0]
 
@@ -113,23 +120,26 @@ class GroupIds:
             cursor.execute(
                 """
                 INSERT INTO accounts_resourcegroup (account_id, code, name)
-                SELECT account_id, code, '' FROM load_group
+                SELECT account_id, code, '' FROM load_group given
+                 WHERE NOT EXISTS (SELECT FROM accounts_resourcegroup known
+                                    WHERE known.account_id = given.account_id AND known.code = given.code)
                 ON CONFLICT (account_id, code) DO NOTHING
                 """
             )
-            cursor.execute(
-                """
-                SELECT array_agg(known.id ORDER BY given.n) FROM load_group given
-                  JOIN accounts_resourcegroup known ON known.account_id = given.account_id AND known.code = given.code
-                """
-            )
-            (ids,) = _row(cursor)
+            found = read_columns(sql.Composed([sql.SQL(_KNOWN_GROUPS)]), {"n": ">i4", "id": ">i8"})
             cursor.execute("DROP TABLE load_group")
-        self._ids = np.array(ids or [], dtype=np.int64)
+        self._ids = np.zeros(len(owner), dtype=np.int64)
+        self._ids[found["n"]] = found["id"]
 
     def of(self, account: npt.NDArray[np.int32], group: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
         """Return the id of each pair."""
         return self._ids[np.searchsorted(self._pairs, _joined(account, group))]
+
+
+def _distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the distinct values in ascending order; sorting beats the hashing of `numpy.unique` here."""
+    ordered = np.sort(values)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def _joined(account: npt.NDArray[np.int32], group: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
@@ -153,8 +163,3 @@ def _ids(table: str, column: str, provider_id: int, codes: Sequence[str]) -> Ids
             [provider_id, list(codes)],
         )
         return dict(cursor.fetchall())
-
-
-def _row(cursor: Any) -> tuple[Any, ...]:  # noqa: ANN401 - Django's cursor
-    row: tuple[Any, ...] = cursor.fetchone()
-    return row

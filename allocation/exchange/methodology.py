@@ -23,8 +23,9 @@ def stored_options(options: Options) -> Stored:
 
 def read_options(stored: Stored) -> Options:
     """Return what `stored_options` stored."""
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
-    return Options(**{**values, "closure_tolerance": Decimal(stored["closure_tolerance"])})
+    values: Stored = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+    values["closure_tolerance"] = Decimal(values["closure_tolerance"])
+    return Options(**values)
 
 
 def options_digest(options: Options) -> str:

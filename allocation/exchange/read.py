@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from django.db import connection, models
 from django.db.models.functions import Coalesce
 from psycopg import sql
@@ -16,9 +16,11 @@ from pyarrow import csv as arrow_csv
 
 from accounts.models import Account
 from allocation.engine.frames import TABLES, Activity, Header, Kind, Usage
+from allocation.exchange.columns import bigints
 from allocation.exchange.methodology import read_options
 from allocation.exchange.store import CLUSTER_OR_REGION, MODELS
-from allocation.models import Package, PackageCluster, Site
+from allocation.exchange.sums import net_sums, scaled, whole_numbers
+from allocation.models import Cluster, Package, PackageCluster, Service, Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,34 +30,26 @@ if TYPE_CHECKING:
     from allocation.engine.frames import Column
     from allocation.models.activity import ActivityRow
 
-_CODED: Final = pa.dictionary(pa.int32(), pa.string())
+_USAGE: Final = """
+SELECT (cluster_id IS NULL)::int AS shared, service_id, account_id, resource_group_id, trim_scale(quantity)
+  FROM allocation_usagerow
+ WHERE package_id = {package} AND (cluster_id = {cluster} OR region_id = {region})
+"""
 _USAGE_TYPES: Final = {
-    "service": _CODED,
-    "account": _CODED,
-    "resource_group": _CODED,
+    "shared": pa.int8(),
+    "service": pa.int64(),
+    "account": pa.int64(),
+    "group": pa.int64(),
     "quantity": pa.string(),
-    "decimals": pa.int32(),
 }
 
-# Rows of the cluster count `divisor` times and rows of its region once: the sum is exact, and the divisor is handed on.
-_USAGE: Final = """
-WITH net AS MATERIALIZED (
-    SELECT service_id, account_id, resource_group_id,
-           sum(CASE WHEN cluster_id IS NULL THEN quantity ELSE quantity * {divisor} END) AS total
-      FROM allocation_usagerow
-     WHERE package_id = {package} AND (cluster_id = {cluster} OR region_id = {region})
-     GROUP BY service_id, account_id, resource_group_id),
-scale AS (SELECT coalesce(max(min_scale(total)), 0) AS decimals FROM net)
-SELECT service.code AS service, account.external_id AS account, resource_group.code AS resource_group,
-       trim_scale(total * ('1e' || scale.decimals)::numeric) AS quantity, scale.decimals AS decimals
-  FROM net
- CROSS JOIN scale
-  JOIN allocation_service service ON service.id = net.service_id
-  JOIN accounts_account account ON account.id = net.account_id
-  JOIN accounts_resourcegroup resource_group ON resource_group.id = net.resource_group_id
+_SIGNS: Final = """
+SELECT cluster_id, region_id, service_id, bool_or(quantity > 0), bool_or(quantity < 0)
+  FROM allocation_usagerow WHERE package_id = %s GROUP BY cluster_id, region_id, service_id
 """
 
-# As above for all clusters at once. The leaves of core services have one group for all their tags.
+# Rows of a cluster count as often as its region has active clusters, rows of the region once: so sums stay exact. The
+# leaves of core services have one group for all their tags.
 _USED: Final = """
 WITH active AS (
     SELECT DISTINCT cluster_id FROM allocation_site WHERE package_id = %(package)s),
@@ -72,7 +66,7 @@ used AS (
       FROM allocation_usagerow usage
       JOIN allocation_packageservice service
         ON service.package_id = usage.package_id AND service.service_id = usage.service_id
-     WHERE usage.package_id = %(package)s
+     WHERE usage.package_id = %(package)s AND usage.service_id = ANY(%(services)s)
      GROUP BY 1, 2, 3, 4, 5),
 leaf AS (
     SELECT place.cluster_id, service_id, account_id, leaf_group, total * greatest(place.divisor, 1) AS total
@@ -83,10 +77,7 @@ leaf AS (
 positive AS (
     SELECT cluster_id, service_id FROM leaf
      GROUP BY cluster_id, service_id, account_id, leaf_group HAVING sum(total) > 0)
-SELECT DISTINCT cluster.code, service.code
-  FROM positive
-  JOIN allocation_cluster cluster ON cluster.id = positive.cluster_id
-  JOIN allocation_service service ON service.id = positive.service_id
+SELECT DISTINCT cluster_id, service_id FROM positive
 """
 
 
@@ -112,39 +103,57 @@ def read_usage(package: Package, cluster: str) -> Usage:
 
     A region's row is split equally among its active clusters: `divisor` is their number if the cluster is one of them.
     """
-    place = PackageCluster.objects.select_related("cluster").get(package=package, cluster__code=cluster)
+    place = PackageCluster.objects.get(package=package, cluster__code=cluster)
     sharing = _active_clusters(package, place.region_id)
     shares = place.cluster_id in sharing
-    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')").format(
+    divisor = len(sharing) if shares else 1
+    rows = _read_rows(
         sql.SQL(_USAGE).format(
-            divisor=sql.Literal(len(sharing) if shares else 1),
             package=sql.Literal(package.pk),
             cluster=sql.Literal(place.cluster_id),
             region=sql.Literal(place.region_id if shares else None),
-        )
+        ),
+        _USAGE_TYPES,
     )
-    table = _read_rows(statement)
-    services, service = _coded(table, "service")
-    accounts, account = _coded(table, "account")
-    groups, group = _coded(table, "resource_group")
-    return Usage(
-        services=services,
-        accounts=accounts,
-        groups=groups,
-        service=service,
-        account=account,
-        group=group,
-        quantity=_integers(table.column("quantity")),
-        decimals=table.column("decimals")[0].as_py() if table.num_rows else 0,
-        divisor=len(sharing) if shares else 1,
-    )
+    quantity, decimals = whole_numbers(rows.column("quantity"))
+    if divisor > 1:
+        # A row of the cluster counts `divisor` times, one of the region once.
+        quantity = np.where(rows.column("shared").to_numpy() == 1, quantity, scaled(quantity, divisor))
+    service, account, group = (rows.column(name).to_numpy() for name in ("service", "account", "group"))
+    first, quantity = net_sums((service, group), quantity)
+    services, service = _names("allocation_service", "code", service[first])
+    accounts, account = _names("accounts_account", "external_id", account[first])
+    groups, group = _names("accounts_resourcegroup", "code", group[first])
+    return Usage(services, accounts, groups, service, account, group, quantity, decimals, divisor)
 
 
 def used_services(package: Package) -> frozenset[tuple[str, str]]:
     """Return (cluster, service) wherever some leaf has positive net usage."""
     with connection.cursor() as cursor:
-        cursor.execute(_USED, {"package": package.pk})
-        return frozenset(cursor.fetchall())
+        cursor.execute(_SIGNS, [package.pk])
+        signs = cursor.fetchall()
+        # Only where a service has credits too must leaves be netted one by one.
+        mixed = sorted({service for _, _, service, _, negative in signs if negative})
+        cursor.execute(_USED, {"package": package.pk, "services": mixed})
+        used = set(cursor.fetchall())
+    clusters = _clusters_of_places(package)
+    for cluster_id, region_id, service_id, positive, _ in signs:
+        if positive and service_id not in mixed:
+            used |= {(place, service_id) for place in clusters[cluster_id, region_id]}
+    cluster_codes = dict(Cluster.objects.filter(provider=package.provider_id).values_list("pk", "code"))
+    service_codes = dict(Service.objects.filter(provider=package.provider_id).values_list("pk", "code"))
+    return frozenset((cluster_codes[cluster_id], service_codes[service_id]) for cluster_id, service_id in used)
+
+
+def _clusters_of_places(package: Package) -> dict[tuple[int | None, int | None], set[int]]:
+    """Return the clusters that (cluster, region) of a usage row stands for; one of the two is `None`."""
+    active = frozenset(Site.objects.filter(package=package).values_list("cluster_id", flat=True))
+    clusters: dict[tuple[int | None, int | None], set[int]] = defaultdict(set)
+    for cluster_id, region_id in PackageCluster.objects.filter(package=package).values_list("cluster_id", "region_id"):
+        clusters[cluster_id, None].add(cluster_id)
+        if cluster_id in active:
+            clusters[None, region_id].add(cluster_id)
+    return clusters
 
 
 def _active_clusters(package: Package, region_id: int | None) -> frozenset[int]:
@@ -188,30 +197,29 @@ def _known(column: Column) -> Callable[[Any], Any]:
     return lambda value: value
 
 
-def _read_rows(statement: sql.Composed) -> pa.Table:
+def _read_rows(query: sql.Composed, types: dict[str, pa.DataType]) -> pa.Table:
+    """Run a query whose values are never NULL; return its rows with these columns."""
+    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')").format(query)
     content = io.BytesIO()
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
         content.writelines(copy)
     if not content.tell():
-        return pa.table({name: pa.array([], type=kind) for name, kind in _USAGE_TYPES.items()})
+        return pa.table({name: pa.array([], type=kind) for name, kind in types.items()})
     return arrow_csv.read_csv(
         pa.BufferReader(content.getbuffer()),
-        read_options=arrow_csv.ReadOptions(column_names=list(_USAGE_TYPES)),
-        convert_options=arrow_csv.ConvertOptions(column_types=_USAGE_TYPES, null_values=[], strings_can_be_null=False),
-    ).unify_dictionaries()
+        read_options=arrow_csv.ReadOptions(column_names=list(types)),
+        convert_options=arrow_csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False),
+    )
 
 
-def _coded(table: pa.Table, name: str) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
-    column = table.column(name).combine_chunks()
-    array = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-    codes: list[str] = array.dictionary.to_pylist()
-    return tuple(codes), array.indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-
-
-def _integers(texts: pa.ChunkedArray) -> npt.NDArray[np.int64] | npt.NDArray[np.object_]:
-    """Return whole numbers as int64, or as Python integers where that is too small."""
-    try:
-        small: npt.NDArray[np.int64] = pc.cast(texts, pa.int64()).to_numpy()
-    except pa.ArrowInvalid:
-        return np.array([int(text) for text in texts.to_pylist()], dtype=object)
-    return small
+def _names(table: str, column: str, ids: npt.NDArray[np.int64]) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+    """Return the distinct codes of rows of a table, and for each id the index of its code."""
+    wanted, place = np.unique(ids, return_inverse=True)
+    query = sql.SQL("SELECT id, {column} FROM {table} WHERE id = ANY ({ids}) ORDER BY id").format(
+        column=sql.Identifier(column), table=sql.Identifier(table), ids=bigints(wanted.tolist())
+    )
+    # In ascending order of ids, as `wanted` is: row n is the code of the n-th id.
+    codes = _read_rows(query, {"id": pa.int64(), "code": pa.string()}).column("code").combine_chunks()
+    coded = codes.dictionary_encode()
+    index: npt.NDArray[np.int32] = coded.indices.to_numpy(zero_copy_only=False)
+    return tuple(coded.dictionary.to_pylist()), index[place]

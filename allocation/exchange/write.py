@@ -36,6 +36,11 @@ _CHUNK_BITS: Final = 12
 _ROW_BITS: Final = 31
 
 
+def run_of_ledger_id(ledger_id: int) -> int:
+    """Return the run that a ledger id begins with."""
+    return ledger_id >> (_CHUNK_BITS + _ROW_BITS)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a cluster's ledger goes: its run and place in it, cluster, provider, and the partition's table."""
@@ -87,7 +92,7 @@ def write_ledger(ledger: Ledger, place: Place) -> int:
     lines = np.array([LINE_CODES.index(code) for code in ledger.lines], np.int16)
     ordinary = special == SpecialAccount.NONE
     account_ids = _ids("accounts_account", "external_id", place.provider_id, ledger.accounts, ledger.account[ordinary])
-    common = {
+    common: dict[str, tuple[str, npt.NDArray[np.generic]]] = {
         "id": (">i8", ids),
         "cluster_id": (">i8", np.full(rows, place.cluster_id, np.int64)),
         "service_id": (">i8", service_ids[ledger.service]),

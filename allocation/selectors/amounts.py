@@ -63,7 +63,7 @@ _WIDTH: Final = len(LINES)
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Exact amounts of one row: micrograms CO2e by line, facility energy in watt-hours; None = the line is not there."""
+    """Exact amounts of one row: micrograms CO2e by line, energy in watt-hours; None = the line is not there."""
 
     lines_ug: tuple[int | None, ...]
     energy_wh: int | None

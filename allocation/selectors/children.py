@@ -65,7 +65,8 @@ _MEMBERS = f"""
     GROUP BY member.account_id"""  # noqa: S608 fixed texts
 _HAS_GROUPS = """EXISTS (
     SELECT FROM accounts_groupedge edge WHERE edge.directory_id = %(parent)s AND edge.parent_id IS NULL
-        AND edge.superseded_by_id IS NULL AND daterange(edge.valid_from, edge.valid_to) && daterange(%(start)s, %(bound)s))"""
+        AND edge.superseded_by_id IS NULL
+        AND daterange(edge.valid_from, edge.valid_to) && daterange(%(start)s, %(bound)s))"""
 _DIRECT = "member.directory_id = %(parent)s AND member.group_id IS NULL"
 _CANDIDATES = {
     Kind.ENTERPRISE_PARENT: f"""
@@ -88,10 +89,11 @@ _CANDIDATES = {
     SELECT 'resource_group' AS kind, part.id AS node_id, 6 AS kind_rank, {_WINDOW} AS months
     FROM accounts_resourcegroup part WHERE part.account_id = %(parent)s""",  # noqa: S608 fixed texts
     Kind.RESOURCE_GROUP: """
-    SELECT 'resource_group' AS kind, 0::bigint AS node_id, 6 AS kind_rank, '{}'::datemultirange AS months WHERE false""",
+    SELECT 'resource_group' AS kind, 0::bigint AS node_id, 6 AS kind_rank, '{}'::datemultirange AS months
+    WHERE false""",
 }
 
-# Whoever sees the parent in a month sees its children in that month; else a child needs a role of its own, or one below.
+# Whoever sees the parent in a month sees its children then; else a child needs a role of its own, or one below it.
 _KNOWN_CHILDREN = """
 candidate AS MATERIALIZED ({candidates}
 ), parent_seen AS MATERIALIZED (
@@ -146,8 +148,8 @@ _ORDERS = {
         "-line.total_ug, line.kind_rank, line.node_id",
     ),
     ChildOrder.EMISSIONS_ASC: (
-        "WHERE (line.total_ug < 0, line.total_ug, line.kind_rank, line.node_id)"
-        " > (%(after_value)s < 0, %(after_value)s, %(after_rank)s, %(after_id)s)",
+        """WHERE (line.total_ug < 0, line.total_ug, line.kind_rank, line.node_id)
+        > (%(after_value)s < 0, %(after_value)s, %(after_rank)s, %(after_id)s)""",
         "line.total_ug < 0, line.total_ug, line.kind_rank, line.node_id",
     ),
     ChildOrder.NAME_ASC: (

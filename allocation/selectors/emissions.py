@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection
 
-from allocation.policies import NodeKey, Question
 from allocation.selectors.amounts import COLUMNS, EMPTY, Amounts, Method, sums_sql, total_sql
 from allocation.selectors.facts import NO_FILTER, EmissionsFilter, asked_for, facts
 from allocation.selectors.standing import Omission, Standing, omissions, presence, standings
@@ -17,6 +16,8 @@ from allocation.selectors.statuses import Figure, Presence, combined
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
+
+    from allocation.policies import NodeKey, Question
 
 _WIDTH = len(COLUMNS)
 
@@ -107,7 +108,7 @@ class LocationLevel(enum.StrEnum):
 
 
 class LocationShare(NamedTuple):
-    """The emissions of one place; `code` is empty for *Global services* and for places that name no country or region."""
+    """The emissions of one place; `code` is empty for *Global services* and where no country or region is named."""
 
     code: str
     name: str
@@ -131,7 +132,8 @@ _BY_SERVICE = """
 , amount AS (
     SELECT fact.service_id, {sums} FROM fact GROUP BY fact.service_id
 ), line AS (
-    SELECT amount.service_id, provider.code AS provider_code, service.code, COALESCE(NULLIF(service.name, ''), service.code) AS name,
+    SELECT amount.service_id, provider.code AS provider_code, service.code,
+           COALESCE(NULLIF(service.name, ''), service.code) AS name,
            service.category, COALESCE({total}, -1) AS total_ug, {columns}
     FROM amount
     JOIN allocation_service service ON service.id = amount.service_id
@@ -168,7 +170,8 @@ def by_service(
         cursor.execute(begun.text + text, begun.params | _after(cut))
         rows = cursor.fetchall()
     return [
-        ServiceShare(*row[:5], int(row[5]), Figure(Amounts.of(row[6:]), _of_a_row(presence_of_total))) for row in rows
+        ServiceShare(*labels, int(total), Figure(Amounts.of(values), _of_a_row(presence_of_total)))
+        for *labels, total, values in ((*row[:6], row[6:]) for row in rows)
     ]
 
 
@@ -217,19 +220,19 @@ SELECT line.* FROM line {after} ORDER BY {order} LIMIT %(limit)s
 """
 _PLACE_PAGES = {
     Order.EMISSIONS_DESC: (
-        'WHERE line.total_ug < %(after_value)s OR (line.total_ug = %(after_value)s AND (line.code COLLATE "C",'
-        ' line.provider_code COLLATE "C") > (%(after_code)s, %(after_provider)s))',
+        """WHERE line.total_ug < %(after_value)s OR (line.total_ug = %(after_value)s
+        AND (line.code COLLATE "C", line.provider_code COLLATE "C") > (%(after_code)s, %(after_provider)s))""",
         'line.total_ug DESC, line.code COLLATE "C", line.provider_code COLLATE "C"',
     ),
     Order.NAME_ASC: (
-        'WHERE (line.name COLLATE "C", line.code COLLATE "C", line.provider_code COLLATE "C")'
-        " > (%(after_value)s, %(after_code)s, %(after_provider)s)",
+        """WHERE (line.name COLLATE "C", line.code COLLATE "C", line.provider_code COLLATE "C")
+        > (%(after_value)s, %(after_code)s, %(after_provider)s)""",
         'line.name COLLATE "C", line.code COLLATE "C", line.provider_code COLLATE "C"',
     ),
 }
 
 
-def by_location(
+def by_location(  # noqa: PLR0913 the level is one more than the rule allows
     *,
     question: Question,
     node: NodeKey,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
@@ -54,9 +54,7 @@ def resolve(*, codes: FilterCodes, published: Published, period: Period) -> Emis
     """Find the services and clusters that a filter names; unknown codes name nothing. At most two statements."""
     if codes == FilterCodes():
         return NO_FILTER
-    params: dict[str, object] = {
-        name: None if value is None else list(value) for name, value in codes._asdict().items()
-    }
+    params: dict[str, Any] = {name: None if value is None else list(value) for name, value in codes._asdict().items()}
     params["runs"] = [pin.run_id for pin in published.within(period)]
     return EmissionsFilter(
         _ids(_SERVICES, params) if codes.names_services else None,
@@ -64,7 +62,7 @@ def resolve(*, codes: FilterCodes, published: Published, period: Period) -> Emis
     )
 
 
-def _ids(statement: str, params: dict[str, object]) -> tuple[int, ...]:
+def _ids(statement: str, params: dict[str, Any]) -> tuple[int, ...]:
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         return tuple(sorted(row[0] for row in cursor.fetchall()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
@@ -117,7 +117,7 @@ SELECT described.*, known.visible FROM described JOIN known USING (kind, node_id
 """  # noqa: S608 fixed texts
 
 
-def _params(viewer: Viewer, keys: Collection[NodeKey]) -> dict[str, object]:
+def _params(viewer: Viewer, keys: Collection[NodeKey]) -> dict[str, Any]:
     ordered = list(keys)
     return {
         "viewer": viewer.user_id,

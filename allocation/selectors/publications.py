@@ -54,7 +54,8 @@ class Published:
 
 _CURRENT = """
 SELECT publication.id, publication.run_id, publication.provider_id, publication.month, publication.tree_version_id
-FROM allocation_publishedmonth pointer JOIN allocation_publication publication ON publication.id = pointer.publication_id
+FROM allocation_publishedmonth pointer
+JOIN allocation_publication publication ON publication.id = pointer.publication_id
 ORDER BY publication.provider_id, publication.month
 """
 _AS_OF = """

@@ -88,7 +88,8 @@ _STANDING = """
     UNION ALL SELECT key, provider_id, NULL, months FROM part_account
     UNION ALL SELECT key, provider_id, NULL, months FROM part_resource_group
 ), subject AS MATERIALIZED (
-    SELECT key, provider_id, directory_id, NULL::bigint AS group_id, false AS directly, months, whole FROM asked_directory
+    SELECT key, provider_id, directory_id, NULL::bigint AS group_id, false AS directly, months, whole
+    FROM asked_directory
     UNION ALL
     SELECT key, provider_id, directory_id, NULL, true, months, whole FROM asked_miscellaneous
     UNION ALL
@@ -102,7 +103,8 @@ _STANDING = """
            subject.months, subject.whole,
            (SELECT range_agg(part.months) FROM part
             WHERE part.key = subject.key AND part.provider_id = subject.provider_id
-                AND (part.directory_id = subject.directory_id OR part.directory_id IS NULL OR subject.directory_id IS NULL)
+                AND (part.directory_id = subject.directory_id OR part.directory_id IS NULL
+                     OR subject.directory_id IS NULL)
            ) AS part,
            CASE WHEN directory.multi_account_management IS FALSE
                 THEN subject.months * COALESCE(known_directory.months, '{}'::datemultirange) - subject.whole

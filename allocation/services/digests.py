@@ -51,9 +51,9 @@ def chunk_digest(ledger: Ledger) -> str:
         json.dumps({"cluster": ledger.cluster, "services": services, "accounts": accounts, "groups": groups}).encode()
     )
     for values in (service, account, group, line_of[ledger.line], ledger.quality, ledger.estimated_ppm):
-        digest.update(np.ascontiguousarray(values, "<i4"))
-    for values in (ledger.ug, ledger.estimated_ug):
-        digest.update(np.ascontiguousarray(values, "<i8"))
+        digest.update(np.ascontiguousarray(values, "<i4").data)
+    for amounts_ug in (ledger.ug, ledger.estimated_ug):
+        digest.update(np.ascontiguousarray(amounts_ug, "<i8").data)
     return digest.hexdigest()
 
 

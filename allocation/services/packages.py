@@ -9,6 +9,10 @@ from django.db import transaction
 
 from accounts.models import Provider
 from accounts.services.refusal import require_operator
+from allocation.engine.dependencies import closed_classes
+from allocation.engine.frames import Finding, PackageRejectedError
+from allocation.engine.plan import prepare
+from allocation.engine.units import ONE
 from allocation.exchange.catalogue import GroupPairs
 from allocation.exchange.methodology import options_digest, stored_options
 from allocation.exchange.package.digest import ContentDigest
@@ -16,6 +20,7 @@ from allocation.exchange.package.findings import Findings
 from allocation.exchange.package.manifest import FILE as MANIFEST
 from allocation.exchange.package.reading import read_package
 from allocation.exchange.package.spool import Spool
+from allocation.exchange.read import used_services
 from allocation.exchange.store import store_catalogue, store_tables, store_usage
 from allocation.models import MethodologyVersion, Package, PackageFinding
 from allocation.services import partitions
@@ -28,7 +33,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from accounts.policies import Viewer
-    from allocation.engine.frames import Finding, Header
+    from allocation.engine.frames import Header
+    from allocation.engine.plan import Plan
     from allocation.exchange.package.reading import ReadPackage
     from allocation.exchange.package.usage import UsageReader
 
@@ -59,6 +65,7 @@ class _Checked:
     """A package that can be stored: its usage is coded and waits in the spool."""
 
     read: ReadPackage
+    plan: Plan
     usage: UsageReader
     spool: Spool
     pairs: GroupPairs
@@ -87,10 +94,11 @@ def load_package(*, viewer: Viewer, path: Path, progress: Callable[[str], None] 
     findings = Findings()
     progress("reading the tables")
     read = read_package(path, findings, check_header=_check_version)
-    if read is None:
+    plan = _check_energy(read, findings) if read is not None else None
+    if read is None or plan is None:
         return LoadReport(None, created=False, findings=findings.all())
     with Spool() as spool:
-        checked = _check_usage(read, spool, findings, progress)
+        checked = _check_usage(read, plan, spool, findings, progress)
         if findings.rejected():
             return LoadReport(None, created=False, findings=findings.all())
         try:
@@ -115,7 +123,20 @@ def _check_version(header: Header, findings: Findings) -> None:
         findings.reject("VERSION_CONFLICT", MANIFEST, message, field="methodology.version")
 
 
-def _check_usage(read: ReadPackage, spool: Spool, findings: Findings, progress: Callable[[str], None]) -> _Checked:
+def _check_energy(read: ReadPackage, findings: Findings) -> Plan | None:
+    """Let the engine prepare the month: the energy layer of checks is its own."""
+    try:
+        plan = prepare(read.activity)
+    except PackageRejectedError as error:
+        findings.extend(error.findings)
+        return None
+    findings.extend(plan.findings)
+    return plan
+
+
+def _check_usage(
+    read: ReadPackage, plan: Plan, spool: Spool, findings: Findings, progress: Callable[[str], None]
+) -> _Checked:
     usage = read.usage_reader()
     pairs = GroupPairs()
     digest = ContentDigest(read.activity, read.usage.max_rejected_rows)
@@ -131,7 +152,7 @@ def _check_usage(read: ReadPackage, spool: Spool, findings: Findings, progress: 
         usage.indices("resource_group", machines["resource_group"].to_list()),
     )
     pairs.add(*machine_pairs)
-    return _Checked(read, usage, spool, pairs, machine_pairs, digest.hexdigest())
+    return _Checked(read, plan, usage, spool, pairs, machine_pairs, digest.hexdigest())
 
 
 def _store(
@@ -164,8 +185,25 @@ def _store(
     store_usage(partition.table, checked.spool.batches(), checked.usage.codes, ids)
     partitions.index(partition)
     partitions.attach(partition)
+    _check_closed_classes(package, checked.plan, findings)
     PackageFinding.objects.bulk_create(_stored_finding(package, finding) for finding in findings.all())
     return package, True
+
+
+def _check_closed_classes(package: Package, plan: Plan, findings: Findings) -> None:
+    """Report services that feed only each other. Which have usage is known when the rows are in."""
+    networks = {code: cluster.flows for code, cluster in plan.clusters.items() if cluster.flows}
+    if plan.options.dependencies != "reciprocal" or not networks:
+        return
+    used = used_services(package)
+    severity = "package" if plan.options.closed_class == "error" else "flag"
+    for code, flows in networks.items():
+        usage = {service: ONE for cluster, service in used if cluster == code}
+        for members in closed_classes(usage, flows):
+            message = f"in cluster {code} these services feed only each other: {', '.join(members)}"
+            findings.add(Finding("CLOSED_CLASS", severity, "service_use.csv", None, message))
+    if findings.rejected():
+        raise _RejectedError
 
 
 def _lock_provider(header: Header) -> Provider:

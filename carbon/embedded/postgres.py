@@ -363,8 +363,10 @@ class PostgresServer:
                     "dump it with the old version or remove it with `make clean`"
                 )
             return
-        draft = home.folder / "data.draft"
-        shutil.rmtree(draft, ignore_errors=True)
+        # The initdb of a killed command may still run: it keeps its own draft, which nobody renames.
+        for old in home.folder.glob("draft-*"):
+            shutil.rmtree(old, ignore_errors=True)
+        draft = home.folder / f"draft-{secrets.token_hex(4)}"
         log = home.folder / "initdb.log"
         with log.open("wb") as output:
             code = home.account.run(

@@ -27,7 +27,7 @@ class ExternalIdInput:
     provider: str | None = strawberry.field(default=None, description="Code of the provider; not for enterprises.")
     within: str | None = strawberry.field(
         default=None,
-        description="External id of what the node is unique in: the directory of a group, the account of a resource group.",
+        description="External id of what the node is unique in: a group's directory, a resource group's account.",
     )
 
 
@@ -38,30 +38,28 @@ class HierarchyQuery:
     @strawberry.field(description="Who asks: roles, and the topmost nodes that may be seen.")
     def viewer(self, info: Info) -> Viewer:
         """Viewer."""
-        user = info.context.request.user
+        user = info.context.user
         return Viewer(
             username=user.get_username(),
-            display_name=user.get_full_name() or user.get_username(),  # type: ignore[union-attr] # signed in
+            display_name=user.get_full_name() or user.get_username(),
             is_operator=info.context.viewer.is_operator,
             scopes=None if info.context.scopes is None else sorted(info.context.scopes),
         )
 
     @strawberry.field(description="Anything by its global id; null for what is hidden or absent (Relay).")
-    async def node(self, info: Info, id: GlobalId) -> Node | None:  # noqa: A002 Relay's name
+    async def node(self, info: Info, id: GlobalId) -> Node | None:
         """Node."""
         key = key_of(id)
         found = None if key is None else await info.context.loaders.node_by_key.load(key)
         return None if found is None else node_type(found)
 
     @strawberry.field(
-        description="A node of the hierarchy by its global id or by the provider's own; null for what is hidden or absent."
+        description="A node of the hierarchy by its global id or the provider's own; null for what is hidden or absent."
     )
     async def hierarchy_node(
         self,
         info: Info,
-        id: Annotated[  # noqa: A002 the argument's name in the API
-            strawberry.ID | None, strawberry.argument(description="Global id; or give `by`.")
-        ] = None,
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="Global id; or give `by`.")] = None,
         by: Annotated[ExternalIdInput | None, strawberry.argument(description="External id; or give `id`.")] = None,
     ) -> HierarchyNode | None:
         """Hierarchy node."""

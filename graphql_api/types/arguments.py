@@ -15,9 +15,7 @@ from graphql_api.types.enums import Method, Scope
 MAX_MONTHS: Final = 120
 MAX_FILTER_CODES: Final = 200
 
-First = Annotated[
-    int | None, strawberry.argument(description="Rows on the page, 1 to 100; 50 if it is not given.")
-]
+First = Annotated[int | None, strawberry.argument(description="Rows on the page, 1 to 100; 50 if it is not given.")]
 After = Annotated[
     str | None, strawberry.argument(description="Cursor of the row before the page: `endCursor` of the last page.")
 ]

@@ -47,16 +47,12 @@ class Emissions:
     figure: strawberry.Private[Figure]
 
     @strawberry.field(name="kgCO2e", description="Kilograms CO2e, rounded to a binary float: for display.")
-    def kg_co2e(
-        self, method: WithMethod = Method.LOCATION_BASED, scopes: WithScopes = None
-    ) -> float | None:
+    def kg_co2e(self, method: WithMethod = Method.LOCATION_BASED, scopes: WithScopes = None) -> float | None:
         """Total of a method in kg."""
         return kg(self.figure.ug(method, tuple(scopes or Scope)))
 
     @strawberry.field(name="microgramsCO2e", description="Micrograms CO2e, exact.")
-    def micrograms_co2e(
-        self, method: WithMethod = Method.LOCATION_BASED, scopes: WithScopes = None
-    ) -> BigInt | None:
+    def micrograms_co2e(self, method: WithMethod = Method.LOCATION_BASED, scopes: WithScopes = None) -> BigInt | None:
         """Total of a method in ug."""
         found = self.figure.ug(method, tuple(scopes or Scope))
         return None if found is None else BigInt(found)

@@ -127,4 +127,15 @@ described(
     },
 )
 
-__all__ = ["Access", "ChildOrder", "DataStatus", "Kind", "LocationLevel", "Method", "Order", "Reason", "Scope", "Status"]
+__all__ = [
+    "Access",
+    "ChildOrder",
+    "DataStatus",
+    "Kind",
+    "LocationLevel",
+    "Method",
+    "Order",
+    "Reason",
+    "Scope",
+    "Status",
+]

@@ -79,15 +79,13 @@ class HierarchyNode(Node):
         return self.row.access
 
     @strawberry.field(
-        description="The way from the top down to this node, itself last, in the last month in which the viewer sees it."
+        description="The way from the top down to this node, itself last, in the last month that the viewer sees it in."
     )
     async def path(self, info: Info) -> list[PathEntry]:
         """Path."""
         steps = await info.context.loaders.path_by_key.load(self.row.key)
         return [
-            PathEntry(
-                id=strawberry.ID(id_of(step.key)), kind=step.key.kind, name=step.name, has_role=step.has_role
-            )
+            PathEntry(id=strawberry.ID(id_of(step.key)), kind=step.key.kind, name=step.name, has_role=step.has_role)
             for step in steps
         ]
 
@@ -96,7 +94,7 @@ class HierarchyNode(Node):
         self,
         info: Info,
         period: InPeriod,
-        filter: WithFilter = None,  # noqa: A002 the argument's name in the API
+        filter: WithFilter = None,
         as_of: Annotated[
             datetime | None,
             strawberry.argument(description="What was published at this moment, whatever was restated since."),
@@ -112,7 +110,7 @@ class HierarchyNode(Node):
         description="What stands directly below it in the period, subgroups and accounts in one list, each with what it"
         " emitted in the months in which it stood there. Names without numbers where only something below is visible."
     )
-    async def children(  # noqa: PLR0913 each is an argument of the field
+    async def children(
         self,
         info: Info,
         period: InPeriod,
@@ -131,9 +129,7 @@ class HierarchyNode(Node):
         key = cursors.read(after)
         question, _ = await info.context.loaders.question_by_asked.load(Asked(months))
         page = ChildPage(size + 1, order_by, method, key)
-        rows = await info.context.call(
-            children_selector.children, question=question, parent=self.row.key, page=page
-        )
+        rows = await info.context.call(children_selector.children, question=question, parent=self.row.key, page=page)
         cut = page_of(rows, size=size, key=lambda row: _child_key(row, order_by), cursors=cursors, after=key)
         return ChildConnection(
             edges=[

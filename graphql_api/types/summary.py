@@ -8,7 +8,7 @@ import strawberry
 
 from allocation.policies import NodeKey
 from allocation.selectors import emissions, spans
-from allocation.selectors.emissions import Cut, LocationShare, Order, Series, ServiceShare
+from allocation.selectors.emissions import Cut, LocationShare, Series, ServiceShare
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
 from graphql_api.loaders import Asked, SeriesKey
@@ -148,9 +148,7 @@ class EmissionsSummary:
     async def by_scope(self, info: Info, method: WithMethod = Method.LOCATION_BASED) -> list[ScopeEmissions]:
         """Scopes."""
         total = (await self._series(info)).total
-        return [
-            ScopeEmissions(scope=scope, mass=mass(total.ug(method, (scope,)))) for scope in Scope
-        ]
+        return [ScopeEmissions(scope=scope, mass=mass(total.ug(method, (scope,)))) for scope in Scope]
 
     @strawberry.field(description="Emissions by service.")
     async def by_service(
@@ -218,9 +216,7 @@ class EmissionsSummary:
         return [Omission.of(omission) for omission in (await self._series(info)).omissions]
 
 
-def _cursors(
-    name: str, summary: EmissionsSummary, order: Order, method: Method, *, shape: tuple[type, ...]
-) -> Cursors:
+def _cursors(name: str, summary: EmissionsSummary, order: Order, method: Method, *, shape: tuple[type, ...]) -> Cursors:
     first: type = int if order is Order.EMISSIONS_DESC else str
     of = (name, *summary.node_key, summary.asked.period, summary.asked.codes, order.name, method.name)
     return Cursors(of, (first, *shape))

@@ -30,7 +30,9 @@ class Viewer:
 
     username: str = strawberry.field(description="Name to sign in with.")
     display_name: str = strawberry.field(description="Full name; the user name where there is none.")
-    is_operator: bool = strawberry.field(description="Whether the viewer operates the installation and sees every node.")
+    is_operator: bool = strawberry.field(
+        description="Whether the viewer operates the installation and sees every node."
+    )
     scopes: list[str] | None = strawberry.field(
         description="What the bearer token may be used for; null for a browser session, which is not limited."
     )

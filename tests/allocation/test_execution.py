@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -21,6 +22,9 @@ from allocation.services.runs import RunInProgress, cancel_run, request_run
 from allocation.services.stored import stored_ledger
 from tests.factories.connections import elsewhere
 from tests.factories.months import NOW, OPERATOR, Handmade, month
+
+if TYPE_CHECKING:
+    from pytest_django.fixtures import Settings
 
 pytestmark = pytest.mark.django_db
 
@@ -123,7 +127,7 @@ def test_a_run_left_by_a_dead_worker_is_taken_up_where_it_stood() -> None:
     assert run.state == RunState.READY
     assert june.engine.settled == ["k1", "k2"]
     assert states(run)[4:] == ["reading", "allocating", "writing", "proving", "ready"]
-    assert "dead" in RunTransition.objects.filter(run=run, to_state="reading").last().reason
+    assert "dead" in RunTransition.objects.filter(run=run, to_state="reading").latest("id").reason
     assert run.ledger_digest == month(june.provider, when=dt.date(2025, 7, 1)).run().ledger_digest
 
 
@@ -131,7 +135,7 @@ def test_a_run_left_by_a_dead_worker_is_taken_up_where_it_stood() -> None:
 class Overtaken(Handmade):
     """While it computes, its lease runs out and another worker takes the run up."""
 
-    run: AllocationRun | None = None
+    run: AllocationRun = field(kw_only=True)
 
     def settle(self, cluster: str) -> Ledger:
         elsewhere(lambda: expire(self.run))
@@ -154,11 +158,11 @@ def test_a_worker_whose_token_is_stale_writes_nothing() -> None:
     assert LedgerRow.objects.filter(run=run).count() == run.ledger_rows
 
 
-def test_errors_that_may_pass_are_tried_again_and_then_given_up_with_a_reason(settings: object) -> None:
+def test_errors_that_may_pass_are_tried_again_and_then_given_up_with_a_reason(settings: Settings) -> None:
     settings.ALLOCATION_MAX_ATTEMPTS = 3
     june = month()
     run = june.request()
-    broken = Handmade({"k0": june.engine.ledgers["k1"], "k1": None})
+    broken = Handmade({"k0": june.engine.ledgers["k1"]}, clusters_said=("k0", "k1"))
     for _ in range(4):
         execute_run(run_id=run.pk, worker="test", prepare=broken)
     run.refresh_from_db()
@@ -202,7 +206,7 @@ def test_cancelling_a_queued_run_withdraws_it_at_once_and_lets_another_start() -
 class Cancelled(Handmade):
     """Somebody cancels the run while it computes its second cluster."""
 
-    run: AllocationRun | None = None
+    run: AllocationRun = field(kw_only=True)
 
     def settle(self, cluster: str) -> Ledger:
         if cluster == "k1":

@@ -55,7 +55,7 @@ def test_a_run_that_is_not_ready_is_not_published() -> None:
 def test_a_ledger_changed_after_its_proof_is_not_published() -> None:
     june = month()
     run = june.run()
-    row = LedgerRow.objects.filter(run=run, ug__gt=0).first()
+    row = LedgerRow.objects.filter(run=run, ug__gt=0).earliest("id")
     LedgerRow.objects.filter(run=run, pk=row.pk).update(ug=row.ug + 1)
     with pytest.raises(ProofError):
         publish_run(viewer=OPERATOR, run_id=run.pk)
@@ -64,8 +64,8 @@ def test_a_ledger_changed_after_its_proof_is_not_published() -> None:
 
 def test_a_row_moved_between_customers_and_internal_is_not_published() -> None:
     run = month().run()
-    row = LedgerRow.objects.filter(run=run, account__external_id="a0", ug__gt=0).first()
-    customer = LedgerRow.objects.filter(run=run, account__external_id="a1").first()
+    row = LedgerRow.objects.filter(run=run, account__external_id="a0", ug__gt=0).earliest("id")
+    customer = LedgerRow.objects.filter(run=run, account__external_id="a1").earliest("id")
     LedgerRow.objects.filter(run=run, pk=row.pk).update(account=customer.account)
     with pytest.raises(ProofError, match="stored"):
         publish_run(viewer=OPERATOR, run_id=run.pk)
@@ -73,7 +73,7 @@ def test_a_row_moved_between_customers_and_internal_is_not_published() -> None:
 
 def test_a_missing_row_of_zero_is_not_published() -> None:
     run = month().run()
-    row = LedgerRow.objects.filter(run=run, ug=0).first()
+    row = LedgerRow.objects.filter(run=run, ug=0).earliest("id")
     LedgerRow.objects.filter(run=run, pk=row.pk).delete()
     with pytest.raises(ProofError, match="rows"):
         publish_run(viewer=OPERATOR, run_id=run.pk)
@@ -81,7 +81,7 @@ def test_a_missing_row_of_zero_is_not_published() -> None:
 
 def test_a_tampered_proof_is_not_published() -> None:
     run = month().run()
-    proof = RunProof.objects.filter(run=run, source_ug__gt=0).first()
+    proof = RunProof.objects.filter(run=run, source_ug__gt=0).earliest("id")
     RunProof.objects.filter(pk=proof.pk).update(source_ug=proof.source_ug + 1, external_ug=proof.external_ug + 1)
     with pytest.raises(ProofError, match="stored"):
         publish_run(viewer=OPERATOR, run_id=run.pk)

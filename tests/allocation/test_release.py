@@ -86,7 +86,9 @@ def test_rows_of_runs_that_nobody_saw_are_dropped_and_published_ones_kept() -> N
     idle = month(june.provider, seed=1).run()
     newer = month(june.provider, seed=2).run()
     assert drop_leftovers(now=NOW) == []
-    later = AllocationRun.objects.get(pk=idle.pk).finished_at + dt.timedelta(days=91)
+    finished_at = AllocationRun.objects.get(pk=idle.pk).finished_at
+    assert finished_at is not None
+    later = finished_at + dt.timedelta(days=91)
     assert drop_leftovers(now=later) == [idle.pk]
     idle.refresh_from_db()
     assert idle.state == RunState.WITHDRAWN

@@ -37,6 +37,8 @@ from tests.factories.months import MONTH, NOW, OPERATOR, Month, month
 from tests.factories.trees import tree
 
 if TYPE_CHECKING:
+    from pytest_django.fixtures import Settings
+
     from allocation.engine.frames import Ledger
 
 pytestmark = pytest.mark.django_db
@@ -67,11 +69,11 @@ def larger(ledger: Ledger, percent: int) -> Ledger:
 
 def published() -> Month:
     june = month(accounts=9)
-    for ledger in june.engine.ledgers.values():
+    for code, ledger in june.engine.ledgers.items():
         # Large enough for a percent to be an integer, small enough for 20 percent more to fit.
         ledger.ug[:] = 1_000_000 + ledger.ug % 1_000_000
         ledger.estimated_ug[:] = 0
-        ledger.source_ug.update(larger(ledger, 0).source_ug)
+        june.engine.ledgers[code] = larger(ledger, 0)
     tree(june.provider, list(Account.objects.filter(provider=june.provider)), month=MONTH, seed=1)
     publish_run(viewer=OPERATOR, run_id=june.run().pk)
     return june
@@ -90,6 +92,7 @@ def test_a_small_difference_is_published_at_once_and_the_old_figures_stay(first:
     assert restatement.publication == new
     assert (new.restates, new.cause, new.reason, new.published_by_id) == (old, Cause.DATA, "late meter", first.user_id)
     assert (restatement.approval_because, restatement.author_id) == ("", first.user_id)
+    assert restatement.largest_difference_ppm is not None
     assert 39_000 < restatement.largest_difference_ppm <= 40_000
     old_run = AllocationRun.objects.get(pk=old.run_id)
     assert old_run.state == RunState.SUPERSEDED
@@ -122,7 +125,7 @@ def test_a_large_difference_waits_for_a_second_operator(first: Viewer, second: V
         approve_restatement(viewer=second, restatement_id=restatement.pk)
 
 
-def test_the_limit_is_configurable(first: Viewer, settings: object) -> None:
+def test_the_limit_is_configurable(first: Viewer, settings: Settings) -> None:
     settings.ALLOCATION_APPROVAL_PPM = 100_000
     june = published()
     run = changed(june, percent=6).run()
@@ -213,7 +216,7 @@ def test_a_change_of_published_structure_makes_a_new_publication_of_the_same_run
     new = current(june)
     assert restatement.publication == new
     assert (new.run_id, new.cause, new.restates) == (old.run_id, Cause.HIERARCHY, old)
-    assert new.tree_version_id > old.tree_version_id
+    assert (new.tree_version_id or 0) > (old.tree_version_id or 0)
     assert ContainerTotal.objects.filter(publication=old).exists()
     assert not ContainerTotal.objects.filter(publication=new).exists()
     assert AllocationRun.objects.get(pk=old.run_id).state == RunState.PUBLISHED

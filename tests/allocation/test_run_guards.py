@@ -19,7 +19,7 @@ def published() -> Month:
     return june
 
 
-def refused(statement: str, *values: object) -> bool:
+def refused(statement: str, *values: str | int) -> bool:
     """Tell whether the database refuses a statement that concerns some rows; it is taken back either way."""
     point = transaction.savepoint()
     try:

@@ -177,7 +177,7 @@ def test_an_interrupted_initdb_is_thrown_away(server: PostgresServer) -> None:
     start = subprocess.Popen([sys.executable, "-c", code, str(server.state)], cwd=CLONE_DIR, start_new_session=True)
     homes = (server.state / "postgres", outside_folder(server.state) / "postgres")
     deadline = time.monotonic() + 60
-    while not any((home / "data.draft" / "PG_VERSION").exists() for home in homes):
+    while not any(list(home.glob("draft-*/PG_VERSION")) for home in homes):
         assert time.monotonic() < deadline
         assert start.poll() is None
     os.killpg(start.pid, signal.SIGKILL)

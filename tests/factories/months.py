@@ -29,10 +29,11 @@ class Handmade:
     ledgers: dict[str, Ledger]
     settled: list[str] = field(default_factory=list)
     findings: tuple[Finding, ...] = ()
+    clusters_said: tuple[str, ...] = ()
 
     @property
     def clusters(self) -> tuple[str, ...]:
-        return tuple(self.ledgers)
+        return self.clusters_said or tuple(self.ledgers)
 
     def settle(self, cluster: str) -> Ledger:
         self.settled.append(cluster)

@@ -35,9 +35,10 @@ class Oracle:
                 found += [(DIRECTORY, directory), (ENTERPRISE, self.world.owners[directory])]
                 if group is None:
                     found.append((MISCELLANEOUS, directory))
-                while group is not None:
-                    found.append((GROUP, group))
-                    group = self.world.parents.get(group)
+                step = group
+                while step is not None:
+                    found.append((GROUP, step))
+                    step = self.world.parents.get(step)
         return found
 
     def sees(self, who: str, leaf: Leaf) -> bool:

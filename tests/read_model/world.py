@@ -319,7 +319,7 @@ class World:
         )
 
 
-def leaves_of(
+def leaves_of(  # noqa: PLR0913 a leaf has many dimensions
     provider: str,
     on: dt.date,
     accounts: Iterable[str],

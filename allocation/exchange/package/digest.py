@@ -35,8 +35,8 @@ class ContentDigest:
         self._add(dataclasses.asdict(activity.header), max_rejected_rows)
         for name, table in TABLES.items():
             if name in activity.tables:
-                frame = activity.tables[name][[column.name for column in table.columns]]
-                self._add(name, *frame.itertuples(index=False, name=None))
+                frame = activity.tables[name]
+                self._add(name, *(frame[column.name].to_list() for column in table.columns))
 
     def usage(self, rows: pa.RecordBatch, codes: UsageCodes) -> None:
         """Add accepted rows as codes, so that the numbers given to them do not count."""

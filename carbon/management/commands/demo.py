@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 WHOLE_PERIOD = ("2025-06", "2026-07")
 HOST = "127.0.0.1"
 WORKER_PROCESSES = 2
-TABLE_WIDTH = 108
+TABLE_WIDTH = 112
 
 
 class Command(BaseCommand):
@@ -144,7 +144,7 @@ class Command(BaseCommand):
         for login in readers:
             out.print(
                 _table(
-                    f"What {login.name} sees: {login.sees}, June 2025 to June 2026",
+                    f"What {login.name} sees: {login.sees}, June 2025 to June 2026, tonnes CO2e",
                     roll_up(endpoint, login.token, *WHOLE_PERIOD),
                 )
             )
@@ -161,8 +161,8 @@ class Command(BaseCommand):
 def _table(title: str, rows: Iterable[Row]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("node", no_wrap=True)
-    table.add_column("kind")
-    for heading in ("tCO2e location", "tCO2e market", "MWh", "estimated"):
+    table.add_column("kind", no_wrap=True)
+    for heading in ("location", "market", "MWh", "estimated"):
         table.add_column(heading, justify="right")
     table.add_column("status")
     for row in rows:

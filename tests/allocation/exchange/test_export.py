@@ -61,10 +61,11 @@ def fill(run: AllocationRun, leaves: Sequence[Leaf]) -> None:
     """Store (cluster, service, account, group, line, ug, quality, ppm)."""
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE ledger_{run.pk} PARTITION OF allocation_ledgerrow FOR VALUES IN ({run.pk})")
-        for cluster, service, account, group, line, ug, quality, ppm in leaves:
+        for number, (cluster, service, account, group, line, ug, quality, ppm) in enumerate(leaves):
             special = {"(unallocated)": SpecialAccount.UNALLOCATED, "(provider)": SpecialAccount.PROVIDER}.get(account)
             owner = None if special else Account.objects.get_or_create(provider=run.provider, external_id=account)[0]
             values = (
+                number,
                 run.pk,
                 Cluster.objects.get_or_create(provider=run.provider, code=cluster)[0].pk,
                 Service.objects.get_or_create(provider=run.provider, code=service)[0].pk,
@@ -77,9 +78,9 @@ def fill(run: AllocationRun, leaves: Sequence[Leaf]) -> None:
                 ppm,
             )
             cursor.execute(
-                "INSERT INTO allocation_ledgerrow (run_id, cluster_id, service_id, account_id, resource_group_id,"
+                "INSERT INTO allocation_ledgerrow (id, run_id, cluster_id, service_id, account_id, resource_group_id,"
                 " special, line, quality, ug, estimated_ug, estimated_ppm) VALUES"
-                " (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0, %s)",
+                " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, %s)",
                 values,
             )
 

@@ -1,0 +1,183 @@
+"""Steps 6 to 8 for one cluster: its usage, dependencies and fallbacks as exact blocks of leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import lcm
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from allocation.engine import quality as classes
+from allocation.engine.blocks import Block, Settlement
+from allocation.engine.checks import no_source
+from allocation.engine.columns import Columns, scaled, total, zeros
+from allocation.engine.dependencies import Network, resolve
+from allocation.engine.fallbacks import (
+    DEFAULT_GROUP,
+    PROVIDER_ACCOUNT,
+    UNALLOCATED_ACCOUNT,
+    UNUSED_SERVICE,
+    fall_back,
+    with_overhead,
+)
+from allocation.engine.usage import CORE_GROUP, net
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from allocation.engine.clusters import ClusterPlan
+    from allocation.engine.dependencies import Throughput
+    from allocation.engine.fallbacks import Fallbacks
+    from allocation.engine.findings import Findings
+    from allocation.engine.frames import Usage
+    from allocation.engine.plan import Plan
+    from allocation.engine.usage import NetUsage
+
+
+def find_recipients(plan: Plan, cluster: str, usage: Usage, history: Sequence[Usage], findings: Findings) -> Settlement:
+    """Return the leaves of a cluster with their exact amounts; arguments as for `settle`.
+
+    Reports NEGATIVE_NET_USAGE, NO_SOURCE, CLOSED_CLASS, EMPTY_CLUSTER and NO_USAGE_FALLBACK.
+    """
+    place = plan.clusters[cluster]
+    netted = net(usage, plan.core_services)
+    _flag_usage(place, netted, findings)
+    services = {node: columns for node, columns in place.direct.items() if isinstance(node, str)}
+    reached = {node: found for node, found in place.classes.items() if isinstance(node, str)}
+    network = Network(services, reached, netted.total, place.flows, len(place.lines))
+    throughput = resolve(network, plan.options)
+    _report_closed(place, throughput, plan, findings)
+    earlier = _Earlier([net(past, plan.core_services) for past in history])
+    kept = dict(throughput.kept)
+    if plan.options.unused != "provider":
+        kept[UNUSED_SERVICE] = place.pool
+    fallbacks = fall_back(
+        kept, _allocated(place, netted, throughput), plan.options, place.emission_lines, earlier.has_usage_of
+    )
+    _flag_fallbacks(place, fallbacks, findings)
+
+    settlement = Settlement(place)
+    _add_usage(settlement, netted, throughput, fallbacks)
+    _add_machines(settlement, plan, fallbacks)
+    _add_earlier(settlement, throughput, fallbacks, earlier)
+    _add_special(settlement, throughput, fallbacks, plan)
+    return settlement
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """Usage of earlier packages, latest first."""
+
+    months: Sequence[NetUsage]
+
+    def month_of(self, service: str) -> NetUsage | None:
+        """Return the latest month in which usage of `service` is positive."""
+        return next((month for month in self.months if month.total.get(service)), None)
+
+    def has_usage_of(self, service: str) -> bool:
+        return self.month_of(service) is not None
+
+
+def _flag_usage(place: ClusterPlan, netted: NetUsage, findings: Findings) -> None:
+    if netted.negative:
+        named = ", ".join(netted.named)
+        message = f"cluster {place.cluster}: {netted.negative} leaves with negative net usage count as 0: {named}"
+        findings.flag("NEGATIVE_NET_USAGE", "usage.csv", None, message)
+    if len(netted.leaves) and not place.emission_lines:
+        findings.flag("NO_SOURCE", "clusters.csv", place.row, no_source(place.cluster))
+
+
+def _report_closed(place: ClusterPlan, throughput: Throughput, plan: Plan, findings: Findings) -> None:
+    report = findings.reject if plan.options.closed_class == "error" else findings.flag
+    for members in throughput.closed:
+        message = f"in cluster {place.cluster} these services feed only each other: {', '.join(members)}"
+        report("CLOSED_CLASS", "service_use.csv", None, message)
+    findings.raise_if_rejected()
+
+
+def _flag_fallbacks(place: ClusterPlan, fallbacks: Fallbacks, findings: Findings) -> None:
+    for service, steps in fallbacks.paths.items():
+        if service == UNUSED_SERVICE:
+            message = f"cluster {place.cluster} has emissions but no used energy"
+            findings.flag("EMPTY_CLUSTER", "clusters.csv", place.row, message)
+        message = f"service {service} of cluster {place.cluster} has emissions and no usage: {', '.join(steps)}"
+        findings.flag("NO_USAGE_FALLBACK", "usage.csv", None, message)
+
+
+def _allocated(place: ClusterPlan, netted: NetUsage, throughput: Throughput) -> Columns:
+    """Return what leaves with usage and machines get in step 7."""
+    parts = [scaled(throughput.per_unit[service], quantity) for service, quantity in netted.total.items() if quantity]
+    parts += [columns for node, columns in place.direct.items() if not isinstance(node, str)]
+    return total(parts, len(place.lines))
+
+
+def _add_usage(settlement: Settlement, netted: NetUsage, throughput: Throughput, fallbacks: Fallbacks) -> None:
+    """Add the leaves with usage: one block per service."""
+    leaves = netted.leaves
+    numbers = np.zeros(len(leaves.services), dtype=np.int32)
+    nothing = zeros(len(settlement.place.lines))
+    for index, service in enumerate(leaves.services):
+        columns = nothing
+        if netted.total[service]:
+            per_unit = scaled(throughput.per_unit[service], netted.unit[service])
+            columns = with_overhead(per_unit, fallbacks.overhead)
+        reached = throughput.classes.get(service, classes.NO_CLASS)
+        numbers[index] = settlement.block_of[service] = settlement.add_block(Block(columns, reached))
+    settlement.parts.append(replace(leaves, block=numbers[leaves.service]))
+
+
+def _add_machines(settlement: Settlement, plan: Plan, fallbacks: Fallbacks) -> None:
+    """Add the leaves of dedicated machines: one block per quality, shared by p."""
+    place = settlement.place
+    for rank in sorted({machine.quality for machine in place.machines}):
+        machines = [machine for machine in place.machines if machine.quality == rank]
+        denominator = lcm(*(machine.p.denominator for machine in machines))
+        whole = [int(machine.p * denominator) for machine in machines]
+        every = sum(whole)
+        columns = scaled(place.direct[rank], Fraction(1, every)) if every else zeros(len(place.lines))
+        block = settlement.add_block(Block(with_overhead(columns, fallbacks.overhead), place.classes[rank]))
+        settlement.add_leaves(
+            [
+                (m.service, m.account, CORE_GROUP if m.service in plan.core_services else m.group, block, p)
+                for m, p in zip(machines, whole, strict=True)
+            ]
+        )
+
+
+def _add_earlier(settlement: Settlement, throughput: Throughput, fallbacks: Fallbacks, earlier: _Earlier) -> None:
+    """Add the leaves that take a service's amounts by their shares in an earlier month."""
+    place = settlement.place
+    for service, columns in fallbacks.previous.items():
+        month = earlier.month_of(service)
+        if month is None:
+            continue
+        leaves = month.leaves
+        mine = leaves.take((leaves.service == leaves.services.index(service)) & (leaves.quantity > 0))
+        every = sum(int(quantity) for quantity in mine.quantity)
+        emits = any(columns[line] for line in place.emission_lines)
+        lines = None if emits else frozenset(range(len(place.lines))) - set(place.emission_lines)
+        per_unit = with_overhead(scaled(columns, Fraction(1, every)), fallbacks.overhead)
+        block = Block(per_unit, throughput.classes.get(service, classes.NO_CLASS), lines)
+        if emits and service in settlement.block_of:
+            # The quantities of this month are all 0 and stay so in the unit of the earlier one.
+            number = settlement.block_of[service]
+            settlement.blocks[number] = block
+        else:
+            number = settlement.add_block(block)
+        settlement.parts.append(replace(mine, block=np.full(len(mine), number, dtype=np.int32)))
+
+
+def _add_special(settlement: Settlement, throughput: Throughput, fallbacks: Fallbacks, plan: Plan) -> None:
+    """Add `(unallocated)` and `(provider)`: leaves that exist only where their exact amount is positive."""
+    place = settlement.place
+    special = [(service, UNALLOCATED_ACCOUNT, columns) for service, columns in fallbacks.unallocated.items()]
+    if plan.options.unused == "provider":
+        special.append((UNUSED_SERVICE, PROVIDER_ACCOUNT, place.pool))
+    for service, account, columns in special:
+        lines = frozenset(line for line in range(len(place.lines)) if columns[line])
+        reached = place.cluster_classes if service == UNUSED_SERVICE else throughput.classes[service]
+        if lines:
+            block = settlement.add_block(Block(columns, reached, lines))
+            settlement.add_leaves([(service, account, DEFAULT_GROUP, block, 1)])
