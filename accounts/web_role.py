@@ -28,7 +28,9 @@ _APPEND_ONLY: Final = ("accounts_auditentry",)
 
 
 @contextmanager
-def as_web(*, viewer_id: int | None, now: datetime | None, using: str = "default") -> Iterator[None]:
+def as_web(
+    *, viewer_id: int | None, now: datetime | None, timeout_ms: int | None = None, using: str = "default"
+) -> Iterator[None]:
     """Be the web role, for this viewer at this instant, to the end of the transaction that is opened here.
 
     Everything is local to the transaction: a pooled connection carries neither role nor viewer to the next request.
@@ -37,25 +39,44 @@ def as_web(*, viewer_id: int | None, now: datetime | None, using: str = "default
     Args:
         viewer_id: the user; None sees no number at all.
         now: the instant of the request; None sees no number at all.
+        timeout_ms: how long each statement of the transaction may take; None leaves that alone.
         using: the database connection.
     """
     connection = connections[using]
     nested = connection.in_atomic_block
+    viewer, instant = "" if viewer_id is None else str(viewer_id), "" if now is None else now.isoformat()
     with transaction.atomic(using=using):
-        _take_on(connection, role=WEB_ROLE, viewer="" if viewer_id is None else str(viewer_id), now=now)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('role', %s, true), set_config('canopy.viewer', %s, true),"
+                " set_config('canopy.now', %s, true),"
+                " set_config('statement_timeout', COALESCE(%s, current_setting('statement_timeout')), true)",
+                [WEB_ROLE, viewer, instant, None if timeout_ms is None else str(timeout_ms)],
+            )
         yield
         if nested:
             # A released savepoint keeps what SET LOCAL did; an exception, which rolls back to it, does not.
-            _take_on(connection, role="none", viewer="", now=None)
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT set_config('role', 'none', true), set_config('canopy.viewer', '', true),"
+                    " set_config('canopy.now', '', true)"
+                )
 
 
-def _take_on(connection: BaseDatabaseWrapper, *, role: str, viewer: str, now: datetime | None) -> None:
+@contextmanager
+def as_owner(*, using: str = "default") -> Iterator[None]:
+    """Put the web role aside for a moment within its transaction, for work that only the owner of the tables may do.
+
+    For operators' work that makes partitions (publishing). Possible only where one login serves all processes: a web
+    login of its own cannot, and leaves such work to a worker.
+    """
+    connection = connections[using]
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('role', %s, true), set_config('canopy.viewer', %s, true),"
-            " set_config('canopy.now', %s, true)",
-            [role, viewer, "" if now is None else now.isoformat()],
-        )
+        cursor.execute("SELECT current_setting('role'), set_config('role', 'none', true)")
+        before = cursor.fetchone()[0]
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('role', %s, true)", [before])
 
 
 def grant_tables(connection: BaseDatabaseWrapper) -> None:

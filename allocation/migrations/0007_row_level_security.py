@@ -124,7 +124,7 @@ EXISTS (
              OR member.group_id IN (SELECT group_id FROM allocation_web_groups() WHERE always)
              OR (member.group_id, run.month) IN (SELECT group_id, month FROM allocation_web_group_months()))
 )"""
-_OPERATOR = "(SELECT accounts_is_operator(canopy_viewer()))"
+_OPERATOR = "(SELECT canopy_now() IS NOT NULL AND accounts_is_operator(canopy_viewer()))"
 
 POLICIES = f"""
 ALTER TABLE allocation_containertotal ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
