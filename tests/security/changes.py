@@ -12,6 +12,7 @@ from accounts.months import shift
 from accounts.services import delegations, directories, grants, groups, memberships
 from accounts.services.refusal import Refusal
 from tests.security.model import ACCOUNT, DIRECTORY, ENTERPRISE, GROUP, RESOURCE_GROUP, Delegation, Grant, Node
+from tests.security.publishing import publish, restate_what_moved
 from tests.security.worlds import MONTHS, World, ref
 
 if TYPE_CHECKING:
@@ -33,11 +34,22 @@ class Changes:
     refused: Counter[str] = field(default_factory=Counter)
     actor: int = 0
 
+    def publish(self) -> None:
+        """Publish the next month of every provider."""
+        model = self.world.model
+        for provider in sorted(set(model.accounts.values())):
+            shown = [publication.month for publication in model.publications if publication.provider == provider]
+            ahead = [month for month in MONTHS if month not in shown and month < self.this_month]
+            if ahead:
+                publish(self.world, provider, ahead[0])
+
     def furnish(self) -> None:
         """Let the operator give the world something to lose: places, roles, managers, delegations."""
         self.actor = self.world.operator
         for change in [*[self.place_accounts] * 10, *[self.give] * 8, *[self.make_manager] * 4, *[self.delegate] * 4]:
             change()
+        self.publish()
+        self.publish()
 
     def step(self) -> None:
         """One random change by a random person."""
@@ -61,8 +73,10 @@ class Changes:
                 self.join_team,
                 self.deactivate,
                 self.world.pass_time,
+                *[self.publish] * 2,
             ]
         )()
+        restate_what_moved(self.world)
 
     def attempt(self, name: str, call: Callable[[], Any], *, allowed: bool, apply: Callable[[Any], None]) -> None:
         """Try one service call; where it succeeds the model must agree, and find nothing given that was not had."""

@@ -310,13 +310,16 @@ class Model:
         *,
         tree_month: date | None = None,
         as_of: datetime | None = None,
+        visible: set[Pair] | None = None,
     ) -> int:
         """The micrograms below a node that the viewer may see: the sum over the leaves that they may see.
 
         `tree_month` None is as-was; a month groups all of history by the tree of that month (as-is). What may be seen
-        is decided in the month of the figure, whatever the view, and by today's roles, whatever `as_of`.
+        is decided in the month of the figure, whatever the view, and by today's roles, whatever `as_of`. `visible` is
+        the viewer's `numbers`, where the caller has worked them out already.
         """
-        visible = self.numbers(viewer, now)
+        if visible is None:
+            visible = self.numbers(viewer, now)
         return sum(
             ug
             for month in months
@@ -350,13 +353,21 @@ class Model:
         return found
 
     def visible_children(
-        self, viewer: int | None, node: Node, months: Iterable[date], now: datetime
+        self,
+        viewer: int | None,
+        node: Node,
+        months: Iterable[date],
+        now: datetime,
+        *,
+        named: set[Pair] | None = None,
     ) -> dict[Node, set[date]]:
         """The children that the viewer may know, by numbers or by name, in one of the months in which they stand there.
 
         Miscellaneous is known where its directory is seen, or one of its accounts is known.
         """
-        named, operator = self.named(viewer, now), self.is_operator(viewer)
+        operator = self.is_operator(viewer)
+        if named is None:
+            named = self.named(viewer, now)
         known = {}
         for child, standing in self.children(node, months).items():
             pairs = {(child, month) for month in standing}
