@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import connection, transaction
 
+from accounts.web_role import as_web
 from graphql_api.errors import Code, RefusedError
 from graphql_api.limits import STATEMENT_TIMEOUT_MS
 
@@ -26,17 +26,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def in_short_transaction(user_id: int | None, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a selector or service inside a transaction of its own that ends by itself and knows the viewer.
+def in_short_transaction(
+    user_id: int | None, now: datetime, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Call a selector or service inside a transaction of its own, as the web role, for this viewer at this instant.
 
-    Both settings are local to the transaction: a pooled connection carries neither to the next request.
+    The transaction ends by itself, and all settings end with it: a pooled connection carries none to the next request.
     """
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT set_config('statement_timeout', %s, true), set_config('canopy.viewer', %s, true)",
-                [str(STATEMENT_TIMEOUT_MS), "" if user_id is None else str(user_id)],
-            )
+    with as_web(viewer_id=user_id, now=now, timeout_ms=STATEMENT_TIMEOUT_MS):
         return function(*args, **kwargs)
 
 
@@ -68,7 +65,7 @@ class Context:
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Cross from the event loop into synchronous code, once per selector or service call."""
         return await sync_to_async(in_short_transaction, thread_sensitive=True)(
-            self.viewer.user_id, function, *args, **kwargs
+            self.viewer.user_id, self.now, function, *args, **kwargs
         )
 
     def require_scope(self, scope: str) -> None:
