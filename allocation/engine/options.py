@@ -39,7 +39,7 @@ PRESETS: Final[Mapping[str, Options]] = {
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "rack_weight": ("it_kwh", "facility_kwh"),
     "pool_driver": ("it_kwh", "facility_kwh", "equal"),
-    "unused": ("cluster_pool_energy", "rack_local", "service_pool", "provider"),
+    "unused": ("cluster_pool_energy", "rack_local", "service_pool", "provider", "account_pool"),
     "machines": ("share", "subtract"),
     "dependencies": ("reciprocal", "step_down", "direct", "rounds"),
     "closed_class": ("error", "overhead"),
