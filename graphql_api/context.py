@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection, transaction
 
 from graphql_api.errors import Code, RefusedError
-from graphql_api.limits import STATEMENT_TIMEOUT_MS
+from graphql_api.limits import CHANGE_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,17 +27,21 @@ T = TypeVar("T")
 
 
 def in_short_transaction(user_id: int | None, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a selector or service inside a transaction of its own that ends by itself and knows the viewer.
+    """Call a selector inside a transaction of its own that ends by itself and knows the viewer.
 
     Both settings are local to the transaction: a pooled connection carries neither to the next request.
     """
+    return _limited(STATEMENT_TIMEOUT_MS, user_id, lambda: function(*args, **kwargs))
+
+
+def _limited(timeout_ms: int, user_id: int | None, function: Callable[[], T]) -> T:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('statement_timeout', %s, true), set_config('canopy.viewer', %s, true)",
-                [str(STATEMENT_TIMEOUT_MS), "" if user_id is None else str(user_id)],
+                [str(timeout_ms), "" if user_id is None else str(user_id)],
             )
-        return function(*args, **kwargs)
+        return function()
 
 
 @dataclass(slots=True)
@@ -66,10 +70,14 @@ class Context:
         self.loaders = Loaders(self)
 
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Cross from the event loop into synchronous code, once per selector or service call."""
+        """Cross from the event loop into synchronous code, once per selector."""
         return await sync_to_async(in_short_transaction, thread_sensitive=True)(
             self.viewer.user_id, function, *args, **kwargs
         )
+
+    async def change(self, service: Callable[[], T]) -> T:
+        """Cross into a service: its transaction may take longer, and what it refuses is rolled back."""
+        return await sync_to_async(_limited, thread_sensitive=True)(CHANGE_TIMEOUT_MS, self.viewer.user_id, service)
 
     def require_scope(self, scope: str) -> None:
         """Refuse a token that was not given for this; INSUFFICIENT_SCOPE."""
