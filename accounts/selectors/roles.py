@@ -23,9 +23,10 @@ def roles(*, viewer: Viewer) -> list[Root]:
 
 
 def topmost(*, viewer: Viewer) -> list[Root]:
-    """The viewer's roles whose node stands below no other node on which they have a role for all of its months.
+    """The viewer's roles whose node does not stand below another node on which they have a role for as many months.
 
-    Judged in the current month, or the last in which the role counts. Operators have none: they see every enterprise.
+    Where a node stands is judged in the current month, or in the first in which the role counts if that is not one.
+    Operators have no roles: they see every enterprise.
     A few statements, whatever the number of roles.
     """
     held = roots_of(viewer, Purpose.SEE)
@@ -69,8 +70,8 @@ class GrantRow:
 
 
 _GRANTS = """
-SELECT held.role, held.user_id, person.username, held.user_group_id, team.name, held.ends_at, held.granted_at,
-       held.granted_by_id, held.authority
+SELECT held.role, held.user_id, person.username, held.user_group_id, team.name AS user_group, held.ends_at,
+       held.granted_at, held.granted_by_id, held.authority
 FROM accounts_grant held
 LEFT JOIN accounts_user person ON person.id = held.user_id
 LEFT JOIN auth_group team ON team.id = held.user_group_id
@@ -91,7 +92,9 @@ def grants_on(*, viewer: Viewer, node: NodeRef, first: int, after: GrantRow | No
     )
     with connection.cursor() as cursor:
         cursor.execute(_GRANTS, [node.kind.value, node.id, *key, first])
-        return [GrantRow(node, *row[:-1], tuple(row[-1])) for row in cursor.fetchall()]
+        columns = [column.name for column in cursor.description or ()]
+        rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    return [GrantRow(node=node, **(row | {"authority": tuple(row["authority"])})) for row in rows]
 
 
 def delegations_of(
