@@ -144,5 +144,17 @@ def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionN
 
 # Fields that read rows from the database; tests check that they exist.
 READS: frozenset[str] = frozenset(
-    {"byLocation", "byService", "children", "emissions", "hierarchyNode", "node", "path", "roles", "totalCount"}
+    {
+        "byAccount",
+        "byAccountGroup",
+        "byLocation",
+        "byResourceGroup",
+        "byService",
+        "children",
+        "dimensionValues",
+        "hierarchyNode",
+        "path",
+        "roles",
+        "totalCount",
+    }
 )

@@ -17,11 +17,10 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
-    IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     ValidationContext,
-    VariableNode,
+    value_from_ast_untyped,
 )
 
 from graphql_api.errors import Code, RefusedError
@@ -187,50 +186,54 @@ def cost_of(
 ) -> int:
     """Estimate how many values the operation answers with; `reads` names the fields that read from the database.
 
-    A field with pages (an argument `first`, or a selection of `edges` or `nodes`) multiplies what is below it by its
-    page size. Fragments are counted once and remembered.
+    What stands below `edges` counts as often as the page has rows: by the argument `first` of the field above, by a
+    `first` inside its `input`, else `DEFAULT_PAGE`. Fragments are counted once for each page size and remembered.
     """
-    known: dict[str, int] = {}
-    fragments = fragments_of(document)
+    return _Cost(fragments_of(document), variables, reads, {}).of(operation.selection_set, DEFAULT_PAGE)
 
-    def below(selections: SelectionSetNode | None) -> int:
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    fragments: Mapping[str, FragmentDefinitionNode]
+    variables: Mapping[str, Any]
+    reads: frozenset[str]
+    known: dict[tuple[str, int], int]
+
+    def of(self, selections: SelectionSetNode | None, page: int) -> int:
         total = 0
         for node in selections.selections if selections else ():
             if isinstance(node, FragmentSpreadNode):
-                name = node.name.value
-                if name not in known:
-                    known[name] = below(fragments[name].selection_set) if name in fragments else 0
-                total += known[name]
+                total += self._fragment(node.name.value, page)
             elif isinstance(node, InlineFragmentNode):
-                total += below(node.selection_set)
+                total += self.of(node.selection_set, page)
             elif isinstance(node, FieldNode):
-                total += _own_cost(node, reads) + _factor(node, variables) * below(node.selection_set)
+                total += self._field(node, page)
         return total
 
-    return below(operation.selection_set)
+    def _fragment(self, name: str, page: int) -> int:
+        key = (name, page)
+        if key not in self.known:
+            definition = self.fragments.get(name)
+            self.known[key] = self.of(definition.selection_set, page) if definition else 0
+        return self.known[key]
 
+    def _field(self, node: FieldNode, page: int) -> int:
+        name = node.name.value
+        own = READ_COST if name in self.reads else 1
+        if name == "edges":
+            return own + page * self.of(node.selection_set, DEFAULT_PAGE)
+        below = self.of(node.selection_set, self._page(node, page))
+        return own + (LIST_FACTOR if name.startswith("by") else 1) * below
 
-def _own_cost(node: FieldNode, reads: frozenset[str]) -> int:
-    return READ_COST if node.name.value in reads else 1
+    def _page(self, node: FieldNode, page: int) -> int:
+        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        if "first" in given:
+            return self._size(value_from_ast_untyped(given["first"], dict(self.variables)))
+        if "input" in given:
+            found = value_from_ast_untyped(given["input"], dict(self.variables))
+            return self._size(found.get("first")) if isinstance(found, dict) else MAX_PAGE
+        return page if "after" not in given else DEFAULT_PAGE
 
-
-def _factor(node: FieldNode, variables: Mapping[str, Any]) -> int:
-    name = node.name.value
-    for argument in node.arguments or ():
-        if argument.name.value == "first":
-            return _page(argument.value, variables)
-    if node.selection_set and any(
-        isinstance(child, FieldNode) and child.name.value in {"edges", "nodes"}
-        for child in node.selection_set.selections
-    ):
-        return DEFAULT_PAGE
-    return LIST_FACTOR if name.startswith("by") else 1
-
-
-def _page(value: object, variables: Mapping[str, Any]) -> int:
-    found: object = None
-    if isinstance(value, IntValueNode):
-        found = int(value.value)
-    elif isinstance(value, VariableNode):
-        found = variables.get(value.name.value, MAX_PAGE)
-    return min(max(found, 1), MAX_PAGE) if isinstance(found, int) else DEFAULT_PAGE
+    @staticmethod
+    def _size(first: object) -> int:
+        return min(max(first, 1), MAX_PAGE) if isinstance(first, int) else DEFAULT_PAGE

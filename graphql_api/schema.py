@@ -8,6 +8,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from graphql_api.documents import CheckedDocuments
+from graphql_api.queries.emissions import EmissionsQuery
 from graphql_api.queries.hierarchy import HierarchyQuery
 from graphql_api.scalars import BIG_INT, MONTH, BigInt, Month
 from graphql_api.types.nodes import NODE_TYPES
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @strawberry.type(description="What can be read.")
-class Query(HierarchyQuery):
+class Query(HierarchyQuery, EmissionsQuery):
     """The root of all queries."""
 
 

@@ -120,10 +120,8 @@ def check_sites_of_hardware(
                 findings.reject("SITE_REQUIRED", f"{table}.csv", int(row), message, "site")
 
 
-def measure_sites(
-    meters: Sequence[SiteMeter], hardware: Sequence[Rack | Machine], findings: Findings
-) -> dict[str, SiteEnergy]:
-    """Return the energy of every site by code. Reports BOTTOM_UP_SITE."""
+def measure_sites(meters: Sequence[SiteMeter], hardware: Sequence[Rack | Machine]) -> dict[str, SiteEnergy]:
+    """Return the energy of every site by code."""
     drawn: dict[str, list[Fraction]] = {}
     for unit in hardware:
         if unit.site is not None:
@@ -136,12 +134,17 @@ def measure_sites(
         facility_kwh = meter.facility_kwh
         if facility_kwh is None:
             facility_kwh = it_kwh * (meter.pue or ONE)
-            if meter.known_it_kwh is None:
-                message = f"the energy of site {meter.site} is the sum of its racks and machines times its PUE"
-                findings.flag("BOTTOM_UP_SITE", "sites.csv", meter.row, message)
         pue = facility_kwh / it_kwh if it_kwh else meter.pue or ONE
         sites[meter.site] = SiteEnergy(meter.site, meter.cluster, facility_kwh, it_kwh, pue)
     return sites
+
+
+def flag_bottom_up(meters: Sequence[SiteMeter], findings: Findings) -> None:
+    """Report BOTTOM_UP_SITE: E depends on the sum of racks and machines."""
+    for meter in meters:
+        if meter.facility_kwh is None and meter.known_it_kwh is None:
+            message = f"the energy of site {meter.site} is the sum of its racks and machines times its PUE"
+            findings.flag("BOTTOM_UP_SITE", "sites.csv", meter.row, message)
 
 
 def check_closure(

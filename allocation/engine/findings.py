@@ -19,13 +19,14 @@ class Findings:
         """Record something that is stored with the run."""
         self._found.append(Finding(code, "flag", file, row, message, field))
 
-    def reject_package(self) -> bool:
-        """Whether anything found so far rejects the package."""
+    @property
+    def rejected(self) -> bool:
+        """Whether anything rejects the package."""
         return any(finding.severity == "package" for finding in self._found)
 
     def raise_if_rejected(self) -> None:
         """Raise `PackageRejectedError` with everything found so far if anything rejects the package."""
-        if self.reject_package():
+        if self.rejected:
             raise PackageRejectedError(self.as_tuple())
 
     def as_tuple(self) -> tuple[Finding, ...]:

@@ -33,7 +33,8 @@ class Codebook:
     @classmethod
     def of(cls, codes: set[str], separator: str) -> Codebook:
         """Order `codes` as they compare with `separator` after them."""
-        return cls(tuple(sorted(codes, key=lambda code: code + separator)))
+        continued = sorted([code + separator for code in codes])
+        return cls(tuple(code.removesuffix(separator) for code in continued) if separator else tuple(continued))
 
     def places(self, dictionary: Sequence[str]) -> Int32s:
         """Return the place of every code of `dictionary`; -1 for codes that are not here."""
@@ -101,13 +102,6 @@ def _coded(codes: Sequence[str]) -> tuple[tuple[str, ...], Int32s]:
     return tuple(place), np.array(index, dtype=np.int32)
 
 
-def _coded(codes: Sequence[str]) -> tuple[tuple[str, ...], Int32s]:
-    """Return the distinct codes and the index of each."""
-    place: dict[str, int] = {}
-    index = [place.setdefault(code, len(place)) for code in codes]
-    return tuple(place), np.array(index, dtype=np.int32)
-
-
 def compact(values: Sequence[int]) -> Integers:
     """Return integers as int64, or as Python integers where one does not fit."""
     if all(-INT64_MAX <= value <= INT64_MAX for value in values):
@@ -148,7 +142,7 @@ def merge(parts: Sequence[Leaves]) -> Merged:
     group = np.concatenate([groups.places(part.groups)[part.group] for part in parts])
     block = np.concatenate([part.block for part in parts])
     quantity = np.concatenate([part.quantity for part in parts])
-    order = _order(service, account, group, (len(services.codes), len(accounts.codes), len(groups.codes)))
+    order = key_order(service, account, group, (len(services.codes), len(accounts.codes), len(groups.codes)))
     service, account, group, block, quantity = (array[order] for array in (service, account, group, block, quantity))
     first = np.ones(len(order), dtype=bool)
     first[1:] = (service[1:] != service[:-1]) | (account[1:] != account[:-1]) | (group[1:] != group[:-1])
@@ -177,8 +171,8 @@ def merge(parts: Sequence[Leaves]) -> Merged:
     return Merged(leaves, mixed)
 
 
-def _order(service: Int32s, account: Int32s, group: Int32s, sizes: tuple[int, int, int]) -> npt.NDArray[np.intp]:
-    """Return the order of the keys, as one integer per key if that fits 64 bits."""
+def key_order(service: Int32s, account: Int32s, group: Int32s, sizes: tuple[int, int, int]) -> npt.NDArray[np.intp]:
+    """Return the order of keys below `sizes`, as one integer per key if that fits 64 bits."""
     if sizes[0] * sizes[1] * sizes[2] <= INT64_MAX:
         key = (service.astype(np.int64) * sizes[1] + account) * sizes[2] + group
         return np.argsort(key)

@@ -13,6 +13,7 @@ from allocation.engine.energy import (
     check_closure,
     check_meters,
     check_sites_of_hardware,
+    flag_bottom_up,
     known_it_kwh_by_cluster,
     measure_sites,
     read_meters,
@@ -55,9 +56,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Step 1: what stands in each cluster and posts to it, ready for steps 2 to 5."""
+    """Step 1: what stands in each cluster and posts to it, ready for steps 2 to 5.
+
+    `energy_is_known` is false if cells of sites, racks or machines leave the energy of something open.
+    """
 
     places: Places
+    energy_is_known: bool
     sites: Mapping[str, SiteEnergy]
     clusters: Mapping[str, ClusterActivity]
     contents: RackContents
@@ -72,7 +77,9 @@ def prepare(activity: Activity) -> Plan:
     findings = Findings()
     found = survey(activity, findings)
     options = activity.header.options
-    plans = {code: plan_cluster(it, found.contents, options, findings) for code, it in found.clusters.items()}
+    plans: dict[str, ClusterPlan] = {}
+    if found.energy_is_known:
+        plans = {code: plan_cluster(it, found.contents, options, findings) for code, it in found.clusters.items()}
     findings.raise_if_rejected()
     services = rows(activity.tables["services"])
     core = frozenset(str(row.service) for row in services if row.kind == "core")
@@ -84,10 +91,16 @@ def survey(activity: Activity, findings: Findings) -> Survey:
     places = Places.read(activity.tables["clusters"], activity.tables["sites"])
     clusters = {code: ClusterActivity(code, row) for code, row in sorted(places.rows.items())}
     sites = _measure(activity, places, clusters, findings)
-    assets = _post(activity, places, sites, clusters, findings)
+    energy_is_known = not findings.rejected
+    # Without energy the drivers are unknown, too: then only pools without any cluster can be told to be wrong.
+    pool_driver = activity.header.options.pool_driver if energy_is_known else "equal"
+    driver = drivers(pool_driver, places, sites.values())
+    sources, assets = _post(activity, places, sites, driver, findings)
+    for (cluster, line), source in sources.items():
+        clusters[cluster].sources[line] = source
     contents = RackContents(read_utilisation(activity.tables, findings), assets)
     _add_flows(activity, places, clusters, findings)
-    return Survey(places, sites, clusters, contents)
+    return Survey(places, energy_is_known, sites, clusters, contents)
 
 
 def _measure(
@@ -101,8 +114,9 @@ def _measure(
     check_sites_of_hardware(tables, meters, places, header.options.rack_weight, findings)
     racks = read_racks(tables["racks"], header.hours, places, known_it_kwh_by_cluster(meters), findings)
     machines = read_machines(tables["machines"], header.hours, places, findings)
-    sites = measure_sites(meters, (*racks, *machines), findings)
-    if not findings.reject_package():  # racks that could not be read would leave a gap of their own
+    sites = measure_sites(meters, (*racks, *machines))
+    if not findings.rejected:
+        flag_bottom_up(meters, findings)
         check_closure(places, meters, (*racks, *machines), tolerance, findings)
     for rack in racks:
         clusters[rack.cluster].racks.append(rack)
@@ -117,24 +131,20 @@ def _post(
     activity: Activity,
     places: Places,
     sites: Mapping[str, SiteEnergy],
-    clusters: Mapping[str, ClusterActivity],
+    driver: Mapping[str, Fraction],
     findings: Findings,
-) -> dict[str, list[RackAsset]]:
-    """Post everything to (cluster, line); return the assets of racks."""
-    options = activity.header.options
+) -> tuple[Sources, dict[str, list[RackAsset]]]:
+    """Post everything to (cluster, line); return the sources, and the assets of racks. Reports LINE_EXCLUDED."""
     sources = Sources()
-    driver = drivers(options.pool_driver, places, sites.values())
     post_electricity(activity, sites, sources, findings)
     post_gases(activity, sources, findings)
     post_pools(activity, places, driver, sources, findings)
     assets = post_assets(activity, places, driver, sources, findings)
-    for (cluster, line), source in sources.items():
-        clusters[cluster].sources[line] = source
     for line, ug in sources.totals_by_line():
-        if line != ENERGY_LINE and line not in options.lines:
+        if line != ENERGY_LINE and line not in activity.header.options.lines:
             message = f"{ug} µg on the line {line} are not allocated: the methodology leaves it out"
             findings.flag("LINE_EXCLUDED", "package.toml", None, message, "lines")
-    return assets
+    return sources, assets
 
 
 def _add_flows(activity: Activity, places: Places, clusters: Mapping[str, ClusterActivity], findings: Findings) -> None:

@@ -36,6 +36,11 @@ _CHUNK_BITS: Final = 12
 _ROW_BITS: Final = 31
 
 
+def last_ledger_id(run_id: int, ordinal: int) -> int:
+    """Return the largest id that a row of a chunk can have."""
+    return first_ledger_id(run_id, ordinal) + (1 << _ROW_BITS) - 1
+
+
 def run_of_ledger_id(ledger_id: int) -> int:
     """Return the run that a ledger id begins with."""
     return ledger_id >> (_CHUNK_BITS + _ROW_BITS)

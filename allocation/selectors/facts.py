@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.db import connection
 
 from allocation.policies import ASKED, Kind, NodeKey, Statement, given, visible_parts
 from allocation.selectors.amounts import COLUMNS, ledger_sums_sql
@@ -35,31 +38,53 @@ def grain_of(*, services: bool, clusters: bool) -> int:
     return int(services) + 2 * int(clusters)
 
 
-_AMOUNTS = ", ".join(f"total.{column}" for column in COLUMNS)
+class Detail(enum.IntEnum):
+    """How far below the nodes asked for amounts are told apart; the finer, the more rows are read."""
 
-# `= ANY` with a constant array lets the planner leave out the partitions of all other publications and runs.
-_CONTAINERS = """
-    SELECT part.key, pin.provider_id, pin.run_id, pin.month, total.service_id, total.cluster_id, {amounts}
-    FROM {part} part
-    JOIN pin ON pin.provider_id = part.provider_id AND part.months @> pin.month
+    NODE = 0
+    GROUP = 1
+    ACCOUNT = 2
+    RESOURCE_GROUP = 3
+
+
+_AMOUNTS = ", ".join(f"total.{column}" for column in COLUMNS)
+_SIGNED = ", ".join(f"part.sign * total.{column} AS {column}" for column in COLUMNS)
+
+# Every branch has these columns; `= ANY` with a constant array lets the planner leave out the partitions of all other
+# publications and runs.
+_DIMENSIONS = """
+    SELECT part.key, pin.provider_id, pin.run_id, pin.month, total.service_id, total.cluster_id,
+           {group} AS group_id, {account} AS account_id, NULL::bigint AS resource_group_id, NULL::smallint AS quality,
+           {amounts}"""
+_PINS = "JOIN pin ON pin.provider_id = part.provider_id AND part.months @> pin.month"
+_CONTAINERS = f"""{_DIMENSIONS}
+    FROM {{part}} part
+    {_PINS}
     JOIN allocation_containertotal total
         ON total.publication_id = pin.publication_id AND total.publication_id = ANY(%(publications)s::bigint[])
-        AND {same} AND total.grain = %(grain)s{restricted}"""
-_ACCOUNTS = """
-    SELECT part.key, pin.provider_id, pin.run_id, pin.month, total.service_id, total.cluster_id, {amounts}
-    FROM part_account part
-    JOIN pin ON pin.provider_id = part.provider_id AND part.months @> pin.month
+        AND {{same}} AND total.grain = %(grain)s{{restricted}}"""
+_ACCOUNTS = f"""{_DIMENSIONS}
+    FROM {{part}} part
+    {_PINS}
     JOIN allocation_accounttotal total
         ON total.run_id = pin.run_id AND total.run_id = ANY(%(runs)s::bigint[])
-        AND total.account_id = part.account_id AND total.grain = %(grain)s{restricted}"""
-_LEDGER = """
-    SELECT part.key, pin.provider_id, pin.run_id, pin.month, {service}, {cluster}, {amounts}
-    FROM part_resource_group part
-    JOIN pin ON pin.provider_id = part.provider_id AND part.months @> pin.month
+        AND total.account_id = part.account_id AND total.grain = %(grain)s{{restricted}}"""
+_LEDGER = f"""
+    SELECT part.key, pin.provider_id, pin.run_id, pin.month, {{service}} AS service_id, {{cluster}} AS cluster_id,
+           {{group}} AS group_id, {{account}} AS account_id, {{resource_group}} AS resource_group_id,
+           {{quality}} AS quality, {{amounts}}
+    FROM {{part}} part
+    {_PINS}
     JOIN allocation_ledgerrow total
         ON total.run_id = pin.run_id AND total.run_id = ANY(%(runs)s::bigint[])
-        AND total.account_id = part.account_id AND total.resource_group_id = part.resource_group_id{restricted}
-    GROUP BY 1, 2, 3, 4, 5, 6"""
+        AND total.account_id = part.account_id{{same}}{{restricted}}
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"""  # noqa: S608 fixed texts
+_DIRECTLY = "total.directory_id = part.directory_id AND total.group_id IS NULL AND {} total.miscellaneous"
+_SAME = {
+    "part_directory": _DIRECTLY.format("NOT"),
+    "part_miscellaneous": _DIRECTLY.format(""),
+    "part_group": "total.group_id = part.group_id",
+}
 _PART_OF_KIND = {
     Kind.ENTERPRISE_PARENT: "part_directory",
     Kind.RESOURCE_DIRECTORY: "part_directory",
@@ -68,11 +93,88 @@ _PART_OF_KIND = {
     Kind.ACCOUNT: "part_account",
     Kind.RESOURCE_GROUP: "part_resource_group",
 }
-_SAME = {
-    "part_directory": "total.directory_id = part.directory_id AND total.group_id IS NULL AND NOT total.miscellaneous",
-    "part_miscellaneous": "total.directory_id = part.directory_id AND total.group_id IS NULL AND total.miscellaneous",
-    "part_group": "total.group_id = part.group_id",
+
+# The accounts inside the visible containers, each with the group in which it stands directly.
+_MEMBERS = {
+    "part_directory": """
+    SELECT part.key, part.provider_id, member.account_id, member.group_id,
+           part.months * datemultirange(daterange(member.valid_from, member.valid_to)) AS months
+    FROM part_directory part
+    JOIN accounts_accountmembership member ON member.directory_id = part.directory_id
+    WHERE member.superseded_by_id IS NULL AND part.months && daterange(member.valid_from, member.valid_to)""",
+    "part_miscellaneous": """
+    SELECT part.key, part.provider_id, member.account_id, member.group_id,
+           part.months * datemultirange(daterange(member.valid_from, member.valid_to)) AS months
+    FROM part_miscellaneous part
+    JOIN accounts_accountmembership member ON member.directory_id = part.directory_id AND member.group_id IS NULL
+    WHERE member.superseded_by_id IS NULL AND part.months && daterange(member.valid_from, member.valid_to)""",
+    "part_group": """
+    SELECT part.key, part.provider_id, member.account_id, member.group_id,
+           part.months * datemultirange(daterange(member.valid_from, member.valid_to))
+               * datemultirange(daterange(closure.valid_from, closure.valid_to)) AS months
+    FROM part_group part
+    JOIN accounts_groupclosure closure ON closure.ancestor_id = part.group_id
+    JOIN accounts_accountmembership member ON member.group_id = closure.descendant_id
+    WHERE member.superseded_by_id IS NULL AND part.months && daterange(member.valid_from, member.valid_to)
+        AND part.months && daterange(closure.valid_from, closure.valid_to)""",
+    "part_account": """
+    SELECT part.key, part.provider_id, part.account_id, stay.group_id, stay.months * part.months AS months
+    FROM part_account part
+    CROSS JOIN LATERAL (
+        SELECT member.group_id, datemultirange(daterange(member.valid_from, member.valid_to)) AS months
+        FROM accounts_accountmembership member
+        WHERE member.account_id = part.account_id AND member.superseded_by_id IS NULL
+        UNION ALL
+        SELECT NULL, '{(,)}'::datemultirange - COALESCE(range_agg(daterange(member.valid_from, member.valid_to)),
+                                                        '{}'::datemultirange)
+        FROM accounts_accountmembership member
+        WHERE member.account_id = part.account_id AND member.superseded_by_id IS NULL
+    ) AS stay
+    WHERE stay.months && part.months""",
 }
+_LOOSE = """
+    SELECT part.key, part.provider_id, part.account_id, part.resource_group_id, stay.group_id,
+           stay.months * part.months AS months
+    FROM part_resource_group part
+    CROSS JOIN LATERAL (
+        SELECT member.group_id, datemultirange(daterange(member.valid_from, member.valid_to)) AS months
+        FROM accounts_accountmembership member
+        WHERE member.account_id = part.account_id AND member.superseded_by_id IS NULL
+        UNION ALL
+        SELECT NULL, '{(,)}'::datemultirange - COALESCE(range_agg(daterange(member.valid_from, member.valid_to)),
+                                                        '{}'::datemultirange)
+        FROM accounts_accountmembership member
+        WHERE member.account_id = part.account_id AND member.superseded_by_id IS NULL
+    ) AS stay
+    WHERE stay.months && part.months"""
+
+# What stands directly in a group is its inclusive total minus those of its subgroups: no account is read for it.
+_GROUPS = """
+    SELECT part.key, part.provider_id, edge.group_id AS source_id, edge.group_id AS group_id, 1 AS sign,
+           part.months * datemultirange(daterange(edge.valid_from, edge.valid_to)) AS months
+    FROM part_directory part
+    JOIN accounts_groupedge edge ON edge.directory_id = part.directory_id AND edge.superseded_by_id IS NULL
+    WHERE part.months && daterange(edge.valid_from, edge.valid_to)
+    UNION ALL
+    SELECT part.key, part.provider_id, edge.group_id, edge.parent_id, -1,
+           part.months * datemultirange(daterange(edge.valid_from, edge.valid_to))
+    FROM part_directory part
+    JOIN accounts_groupedge edge ON edge.directory_id = part.directory_id AND edge.superseded_by_id IS NULL
+    WHERE edge.parent_id IS NOT NULL AND part.months && daterange(edge.valid_from, edge.valid_to)
+    UNION ALL
+    SELECT part.key, part.provider_id, closure.descendant_id, closure.descendant_id, 1,
+           part.months * datemultirange(daterange(closure.valid_from, closure.valid_to))
+    FROM part_group part JOIN accounts_groupclosure closure ON closure.ancestor_id = part.group_id
+    WHERE part.months && daterange(closure.valid_from, closure.valid_to)
+    UNION ALL
+    SELECT part.key, part.provider_id, closure.descendant_id, edge.parent_id, -1,
+           part.months * datemultirange(daterange(closure.valid_from, closure.valid_to))
+               * datemultirange(daterange(edge.valid_from, edge.valid_to))
+    FROM part_group part
+    JOIN accounts_groupclosure closure ON closure.ancestor_id = part.group_id AND closure.depth > 0
+    JOIN accounts_groupedge edge ON edge.group_id = closure.descendant_id AND edge.superseded_by_id IS NULL
+    WHERE part.months && daterange(closure.valid_from, closure.valid_to)
+        AND part.months && daterange(edge.valid_from, edge.valid_to)"""
 
 
 class Asked(NamedTuple):
@@ -88,47 +190,163 @@ def asked_for(nodes: Sequence[NodeKey]) -> Asked:
     return Asked(ASKED, given(nodes), frozenset(node.kind for node in nodes))
 
 
-def facts(
-    question: Question,
-    *,
-    asked: Asked,
-    services: bool = False,
-    clusters: bool = False,
-    restricted: EmissionsFilter = NO_FILTER,
-) -> Statement:
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Which dimensions are told apart, and what amounts are restricted to.
+
+    `services` and `clusters` keep `service_id` and `cluster_id`, `detail` the ids below the nodes, `quality` the
+    quality (only with the detail RESOURCE_GROUP, which reads the ledger).
+    """
+
+    services: bool = False
+    clusters: bool = False
+    detail: Detail = Detail.NODE
+    quality: bool = False
+    restricted: EmissionsFilter = NO_FILTER
+
+    @property
+    def keeps_services(self) -> bool:
+        """Whether rows are by service: because that was asked, or because services are restricted."""
+        return self.services or self.restricted.service_ids is not None
+
+    @property
+    def keeps_clusters(self) -> bool:
+        """Whether rows are by cluster."""
+        return self.clusters or self.restricted.cluster_ids is not None
+
+
+TOTALS = Cut()
+
+
+def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Statement:
     """Begin a statement with the amounts of the nodes in `asked`.
 
     Args:
         question: viewer, publications, period.
         asked: the nodes.
-        services: keep `service_id` apart (else null).
-        clusters: keep `cluster_id` apart (else null).
-        restricted: only these services and locations; their column is then kept apart too.
+        cut: the dimensions to keep; others are null.
 
     Returns:
-        The CTEs of `visible_parts` and `fact`: key, provider_id, run_id, month, service_id, cluster_id and `COLUMNS`.
+        The CTEs of `visible_parts` and `fact`: key, provider_id, run_id, month, service_id, cluster_id, group_id,
+        account_id, resource_group_id, quality and `COLUMNS`. There may be several rows of the same dimensions.
     """
-    keeps_services = services or restricted.service_ids is not None
-    keeps_clusters = clusters or restricted.cluster_ids is not None
-    conditions = _conditions(restricted)
-    branches = {
-        part: _CONTAINERS.format(amounts=_AMOUNTS, part=part, same=same, restricted=conditions)
-        for part, same in _SAME.items()
-    }
-    branches["part_account"] = _ACCOUNTS.format(amounts=_AMOUNTS, restricted=conditions)
-    branches["part_resource_group"] = _LEDGER.format(
-        service="total.service_id" if keeps_services else "NULL::bigint",
-        cluster="total.cluster_id" if keeps_clusters else "NULL::bigint",
-        amounts=ledger_sums_sql("total"),
-        restricted=conditions,
-    )
-    wanted = _parts(asked.kinds, question.role_kinds)
     parts = visible_parts(question, asked.text, asked.params)
-    # Each branch reads the table once per part and month by its index; nothing here is read twice.
-    chosen = [text for part, text in branches.items() if part in wanted]
-    text = f"{parts.text}, fact AS ({' UNION ALL '.join(chosen)})"
-    grain = grain_of(services=keeps_services, clusters=keeps_clusters)
-    return Statement(text, parts.params | _filter_params(restricted) | {"grain": grain})
+    wanted = _parts(asked.kinds, question.role_kinds)
+    before, branches = _BY_DETAIL[cut.detail](wanted, cut)
+    text = f"{parts.text}{before}, fact AS ({' UNION ALL '.join(branches)})"
+    grain = grain_of(services=cut.keeps_services, clusters=cut.keeps_clusters)
+    return Statement(text, parts.params | _filter_params(cut.restricted) | {"grain": grain})
+
+
+def _of_nodes(wanted: set[str], cut: Cut) -> tuple[str, list[str]]:
+    nothing = {"group": "NULL::bigint", "account": "NULL::bigint", "amounts": _AMOUNTS}
+    restricted = _conditions(cut.restricted)
+    branches = [
+        _CONTAINERS.format(**nothing, part=part, same=same, restricted=restricted)
+        for part, same in _SAME.items()
+        if part in wanted
+    ]
+    if "part_account" in wanted:
+        branches.append(_ACCOUNTS.format(**nothing, part="part_account", restricted=restricted))
+    if "part_resource_group" in wanted:
+        branches.append(_ledger("part_resource_group", cut))
+    return "", branches
+
+
+def _of_groups(wanted: set[str], cut: Cut) -> tuple[str, list[str]]:
+    restricted = _conditions(cut.restricted)
+    direct = {"group": "NULL::bigint", "account": "NULL::bigint", "amounts": _AMOUNTS, "restricted": restricted}
+    branches = [
+        _CONTAINERS.format(**direct, part=part, same=_SAME["part_miscellaneous"])
+        for part in ("part_directory", "part_miscellaneous")
+        if part in wanted
+    ]
+    before = ""
+    if wanted & {"part_directory", "part_group"}:
+        before = f", direct AS MATERIALIZED ({_GROUPS})"
+        branches.append(
+            _CONTAINERS.format(
+                group="part.group_id",
+                account="NULL::bigint",
+                amounts=_SIGNED,
+                part="direct",
+                same="total.group_id = part.source_id",
+                restricted=restricted,
+            )
+        )
+    if "part_account" in wanted:
+        before += f", stay AS MATERIALIZED ({_MEMBERS['part_account']})"
+        found = {"group": "part.group_id", "account": "NULL::bigint", "amounts": _AMOUNTS, "restricted": restricted}
+        branches.append(_ACCOUNTS.format(**found, part="stay"))
+    if "part_resource_group" in wanted:
+        before += f", loose_stay AS MATERIALIZED ({_LOOSE})"
+        branches.append(_ledger("loose_stay", cut, group="part.group_id"))
+    return before, branches
+
+
+def _of_accounts(wanted: set[str], cut: Cut) -> tuple[str, list[str]]:
+    before, branches = "", []
+    members = [text for part, text in _MEMBERS.items() if part in wanted]
+    if members:
+        before = f", member AS MATERIALIZED ({' UNION ALL '.join(members)})"
+        found = {"group": "part.group_id", "account": "part.account_id", "amounts": _AMOUNTS}
+        branches.append(_ACCOUNTS.format(**found, part="member", restricted=_conditions(cut.restricted)))
+    if "part_resource_group" in wanted:
+        before += f", loose_stay AS MATERIALIZED ({_LOOSE})"
+        branches.append(_ledger("loose_stay", cut, group="part.group_id", account="part.account_id"))
+    return before, branches
+
+
+def _of_resource_groups(wanted: set[str], cut: Cut) -> tuple[str, list[str]]:
+    before, branches = "", []
+    kept = {"group": "part.group_id", "account": "part.account_id", "resource_group": "total.resource_group_id"}
+    members = [text for part, text in _MEMBERS.items() if part in wanted]
+    if members:
+        before = f", member AS MATERIALIZED ({' UNION ALL '.join(members)})"
+        branches.append(_ledger("member", cut, same="", **kept))
+    if "part_resource_group" in wanted:
+        before += f", loose_stay AS MATERIALIZED ({_LOOSE})"
+        branches.append(_ledger("loose_stay", cut, **kept))
+    return before, branches
+
+
+_BY_DETAIL = {
+    Detail.NODE: _of_nodes,
+    Detail.GROUP: _of_groups,
+    Detail.ACCOUNT: _of_accounts,
+    Detail.RESOURCE_GROUP: _of_resource_groups,
+}
+_ONE_RESOURCE_GROUP = " AND total.resource_group_id = part.resource_group_id"
+
+
+def _ledger(part: str, cut: Cut, *, same: str = _ONE_RESOURCE_GROUP, **kept: str) -> str:
+    nothing = {"group": "NULL::bigint", "account": "NULL::bigint", "resource_group": "NULL::bigint"}
+    return _LEDGER.format(
+        **(nothing | kept),
+        part=part,
+        same=same,
+        service="total.service_id" if cut.keeps_services else "NULL::bigint",
+        cluster="total.cluster_id" if cut.keeps_clusters else "NULL::bigint",
+        quality="total.quality" if cut.quality else "NULL::smallint",
+        amounts=ledger_sums_sql("total"),
+        restricted=_conditions(cut.restricted),
+    )
+
+
+def count_accounts(question: Question, *, asked: Asked) -> int:
+    """How many accounts lie in the visible parts: those whose ledger rows a fine breakdown would read."""
+    parts = visible_parts(question, asked.text, asked.params)
+    wanted = _parts(asked.kinds, question.role_kinds)
+    members = [text for part, text in _MEMBERS.items() if part in wanted]
+    if not members:
+        return 1
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{parts.text}, member AS ({' UNION ALL '.join(members)}) SELECT count(DISTINCT account_id) FROM member",  # noqa: S608 fixed texts
+            parts.params,
+        )
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 def _parts(kinds: frozenset[Kind], roles: frozenset[str]) -> set[str]:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import enum
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from accounts.months import format_month, shift
 from allocation.selectors.statuses import Figure, Presence, combined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import date
 
     from allocation.selectors.emissions import Point
 
-_MONTHS_OF_YEAR = 12
-_MONTHS_OF_QUARTER = 3
+
+class Granularity(enum.StrEnum):
+    """How finely time is told apart."""
+
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+SPAN_MONTHS: Final = {Granularity.MONTH: 1, Granularity.QUARTER: 3, Granularity.YEAR: 12}
 
 
 class Span(NamedTuple):
@@ -27,40 +36,24 @@ class Span(NamedTuple):
     figure: Figure
 
 
-def months(points: Sequence[Point]) -> list[Span]:
-    """Each month by itself."""
-    return _grouped(points, lambda month: month, 1, format_month)
-
-
-def quarters(points: Sequence[Point]) -> list[Span]:
-    """Calendar quarters, labelled 2025-Q2."""
-    return _grouped(
-        points,
-        lambda month: shift(month, -((month.month - 1) % _MONTHS_OF_QUARTER)),
-        _MONTHS_OF_QUARTER,
-        lambda start: f"{start.year}-Q{(start.month - 1) // _MONTHS_OF_QUARTER + 1}",
-    )
-
-
-def years(points: Sequence[Point], *, first_month: int = 1) -> list[Span]:
-    """Years that begin in the month `first_month` (1-12): calendar years, or fiscal years labelled FY2025/26."""
-    return _grouped(
-        points,
-        lambda month: shift(month, -((month.month - first_month) % _MONTHS_OF_YEAR)),
-        _MONTHS_OF_YEAR,
-        lambda start: str(start.year) if first_month == 1 else f"FY{start.year}/{(start.year + 1) % 100:02d}",
-    )
-
-
-def _grouped(
-    points: Sequence[Point], start_of: Callable[[date], date], length: int, label: Callable[[date], str]
-) -> list[Span]:
+def grouped(points: Sequence[Point], granularity: Granularity, *, first_month: int = 1) -> list[Span]:
+    """Group months into calendar quarters, or into years that begin in the month `first_month` (1-12)."""
+    length = SPAN_MONTHS[granularity]
+    first = first_month if granularity is Granularity.YEAR else 1
     groups: dict[date, list[Point]] = {}
     for point in points:
-        groups.setdefault(start_of(point.month), []).append(point)
+        groups.setdefault(shift(point.month, -((point.month.month - first) % length)), []).append(point)
     spans = []
     for start, members in sorted(groups.items()):
         figure = combined(point.figure for point in members)
         whole = len(members) == length and figure.presence is Presence.WHOLE
-        spans.append(Span(start, shift(start, length), label(start), whole, figure))
+        spans.append(Span(start, shift(start, length), _label(start, granularity, first), whole, figure))
     return spans
+
+
+def _label(start: date, granularity: Granularity, first_month: int) -> str:
+    if granularity is Granularity.MONTH:
+        return format_month(start)
+    if granularity is Granularity.QUARTER:
+        return f"{start.year}-Q{(start.month + 2) // 3}"
+    return str(start.year) if first_month == 1 else f"FY{start.year}/{(start.year + 1) % 100:02d}"

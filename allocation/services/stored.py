@@ -10,7 +10,7 @@ from psycopg import sql
 from accounts.models import Account, ResourceGroup
 from allocation.engine.frames import Ledger
 from allocation.exchange.columns import read_columns
-from allocation.exchange.write import LINE_CODES, first_ledger_id
+from allocation.exchange.write import LINE_CODES, first_ledger_id, last_ledger_id
 from allocation.models import Service, SpecialAccount
 
 if TYPE_CHECKING:
@@ -34,13 +34,17 @@ _COLUMNS = {
 
 def stored_ledger(run: AllocationRun, chunk: RunChunk) -> Ledger:
     """Read the ledger of one chunk as it is stored, in the order of the export."""
-    first = first_ledger_id(run.pk, chunk.ordinal)
     rows = read_columns(
         sql.SQL(
             "SELECT service_id, coalesce(account_id, 0), coalesce(resource_group_id, 0), special, line, quality, ug,"
             " estimated_ug, estimated_ppm FROM allocation_ledgerrow"
-            " WHERE run_id = {run} AND cluster_id = {cluster} AND id >= {first} ORDER BY id"
-        ).format(run=sql.Literal(run.pk), cluster=sql.Literal(chunk.cluster_id), first=sql.Literal(first)),
+            " WHERE run_id = {run} AND cluster_id = {cluster} AND id BETWEEN {first} AND {last} ORDER BY id"
+        ).format(
+            run=sql.Literal(run.pk),
+            cluster=sql.Literal(chunk.cluster_id),
+            first=sql.Literal(first_ledger_id(run.pk, chunk.ordinal)),
+            last=sql.Literal(last_ledger_id(run.pk, chunk.ordinal)),
+        ),
         _COLUMNS,
     )
     # Special accounts have no id: negative numbers stand for them here.

@@ -10,8 +10,9 @@ import strawberry
 from allocation.policies import Kind
 from allocation.selectors.amounts import Method, Scope
 from allocation.selectors.children import ChildOrder
-from allocation.selectors.emissions import LocationLevel, Order
+from allocation.selectors.cube import CubeOrder, Dimension
 from allocation.selectors.nodes import Access, Status
+from allocation.selectors.spans import Granularity
 from allocation.selectors.standing import Reason
 from allocation.selectors.statuses import DataStatus
 
@@ -111,11 +112,53 @@ described(
     },
 )
 described(
-    Order,
+    CubeOrder,
     name="BreakdownOrder",
-    description="How a breakdown is sorted.",
-    values={"EMISSIONS_DESC": "Largest emissions first.", "NAME_ASC": "By name, in the order of Unicode."},
+    description="How the rows of a breakdown are sorted.",
+    values={
+        "EMISSIONS_DESC": "Largest emissions first.",
+        "KEY_ASC": "By time, if the rows have one, then by names in the order of Unicode.",
+    },
 )
+described(
+    Granularity,
+    name="Granularity",
+    description="How finely time is told apart.",
+    values={
+        "MONTH": "Months.",
+        "QUARTER": "Calendar quarters.",
+        "YEAR": "Calendar years, or fiscal years by `fiscalYearStart`.",
+    },
+)
+described(
+    Dimension,
+    name="Dimension",
+    description="What emissions can be grouped by, besides time.",
+    values={
+        "PROVIDER": "The provider.",
+        "SERVICE": "The provider's service.",
+        "SERVICE_CATEGORY": "The provider's category of the service.",
+        "COUNTRY": "The country of the location; edge locations stand together as Global services.",
+        "REGION": "The provider's region; edge locations stand together as Global services.",
+        "CLUSTER": "The location as finely as the provider reports it.",
+        "ACCOUNT_GROUP": "The group in which the account stands directly in the month; Miscellaneous without one.",
+        "ACCOUNT": "The account.",
+        "RESOURCE_GROUP": "The resource group; for nodes with at most 500 accounts.",
+        "SCOPE": "The provider's scope, by the method asked for.",
+        "LINE": "The emission line; lines of both methods, which are never to be added to each other.",
+        "QUALITY": "The quality of the data; for nodes with at most 500 accounts.",
+    },
+)
+
+
+class LocationLevel(enum.StrEnum):
+    """Levels of locations; the values are those of dimensions."""
+
+    COUNTRY = Dimension.COUNTRY.value
+    REGION = Dimension.REGION.value
+    CLUSTER = Dimension.CLUSTER.value
+
+
 described(
     LocationLevel,
     name="LocationLevel",
@@ -127,14 +170,37 @@ described(
     },
 )
 
+
+class AccessDecision(enum.StrEnum):
+    """What was decided about a node that was asked for."""
+
+    ALLOWED = "allowed"
+    PARTIAL = "partial"
+    DENIED = "denied"
+
+
+described(
+    AccessDecision,
+    name="AccessDecision",
+    description="What was decided about a node that was asked for.",
+    values={
+        "ALLOWED": "All its numbers are shown.",
+        "PARTIAL": "Some of its numbers are shown; `omissions` say what is left out.",
+        "DENIED": "None of its numbers are shown: it is hidden, or there is no such node.",
+    },
+)
+
 __all__ = [
     "Access",
+    "AccessDecision",
     "ChildOrder",
+    "CubeOrder",
     "DataStatus",
+    "Dimension",
+    "Granularity",
     "Kind",
     "LocationLevel",
     "Method",
-    "Order",
     "Reason",
     "Scope",
     "Status",

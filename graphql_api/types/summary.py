@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
 from allocation.policies import NodeKey
-from allocation.selectors import emissions, spans
-from allocation.selectors.emissions import Cut, LocationShare, Series, ServiceShare
+from allocation.selectors import cube, spans
+from allocation.selectors.cube import CubePage, CubeRow, Grouping
+from allocation.selectors.emissions import Series
 from graphql_api.context import Context
-from graphql_api.errors import bad_input
+from graphql_api.errors import Code, RefusedError, bad_input
 from graphql_api.loaders import Asked, SeriesKey
-from graphql_api.pagination import Cursors, PageInfo, page_of, page_size
+from graphql_api.pagination import Cursors, Page, PageInfo, page_of, page_size
 from graphql_api.types.arguments import After, First, WithMethod
 from graphql_api.types.emissions import Emissions, EmissionsPoint, Mass, Omission, mass
-from graphql_api.types.enums import LocationLevel, Method, Order, Scope
+from graphql_api.types.enums import CubeOrder, Dimension, Granularity, LocationLevel, Method, Scope
+
+if TYPE_CHECKING:
+    from graphql_api.types.nodes import Account, AccountGroup, ResourceGroup
 
 Info = strawberry.Info[Context, None]
 _MONTHS_OF_YEAR = 12
 
-InOrder = Annotated[Order, strawberry.argument(description="How the rows are sorted.")]
+InOrder = Annotated[CubeOrder, strawberry.argument(description="How the rows are sorted.")]
+InLevel = Annotated[LocationLevel, strawberry.argument(description="How finely places are told apart.")]
+FiscalStart = Annotated[int, strawberry.argument(description="First month of the year, 1 to 12; 1 = calendar years.")]
 
 
 @strawberry.type(description="A service of a provider.")
@@ -30,7 +36,7 @@ class Service:
     code: str = strawberry.field(description="The provider's code of the service.")
     name: str = strawberry.field(description="Display name; the code where the provider gives none.")
     category: str | None = strawberry.field(description="The provider's category; null where it gives none.")
-    provider: str = strawberry.field(description="Code of the provider.")
+    provider: str | None = strawberry.field(description="Code of the provider.")
 
 
 @strawberry.type(description="Emissions of one service.")
@@ -97,6 +103,69 @@ class LocationEmissionsConnection:
     page_info: PageInfo = strawberry.field(description="Where the page lies.")
 
 
+@strawberry.type(description="A node below the one asked for, in a breakdown.")
+class NodeEmissionsEdge:
+    """Relay edge with a figure."""
+
+    cursor: str = strawberry.field(description="Place of the row in the list, for `after`.")
+    emissions: Emissions = strawberry.field(description="Its emissions in the period, below the node asked for.")
+    node_key: strawberry.Private[NodeKey | None]
+
+
+@strawberry.type(description="A group in a breakdown.")
+class AccountGroupEmissionsEdge(NodeEmissionsEdge):
+    """Relay edge."""
+
+    @strawberry.field(description="The group; null for accounts in no group (Miscellaneous).")
+    async def node(self, info: Info) -> Annotated[AccountGroup, strawberry.lazy("graphql_api.types.nodes")] | None:
+        """Group."""
+        return await _node(info, self.node_key)  # type: ignore[return-value] # the key is that of a group
+
+
+@strawberry.type(description="Emissions by the group in which accounts stand directly, one page of them.")
+class AccountGroupEmissionsConnection:
+    """Relay connection."""
+
+    edges: list[AccountGroupEmissionsEdge] = strawberry.field(description="The rows of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+
+
+@strawberry.type(description="An account in a breakdown.")
+class AccountEmissionsEdge(NodeEmissionsEdge):
+    """Relay edge."""
+
+    @strawberry.field(description="The account.")
+    async def node(self, info: Info) -> Annotated[Account, strawberry.lazy("graphql_api.types.nodes")] | None:
+        """Account."""
+        return await _node(info, self.node_key)  # type: ignore[return-value] # the key is that of an account
+
+
+@strawberry.type(description="Emissions by account, one page of them.")
+class AccountEmissionsConnection:
+    """Relay connection."""
+
+    edges: list[AccountEmissionsEdge] = strawberry.field(description="The rows of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+
+
+@strawberry.type(description="A resource group in a breakdown.")
+class ResourceGroupEmissionsEdge(NodeEmissionsEdge):
+    """Relay edge."""
+
+    @strawberry.field(description="The resource group.")
+    async def node(self, info: Info) -> Annotated[ResourceGroup, strawberry.lazy("graphql_api.types.nodes")] | None:
+        """Resource group."""
+        return await _node(info, self.node_key)  # type: ignore[return-value] # the key is that of a resource group
+
+
+@strawberry.type(description="Emissions by resource group, one page of them.")
+class ResourceGroupEmissionsConnection:
+    """Relay connection."""
+
+    edges: list[ResourceGroupEmissionsEdge] = strawberry.field(description="The rows of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+
+
 @strawberry.type(description="Emissions of one provider scope.")
 class ScopeEmissions:
     """A row of a breakdown by scope."""
@@ -115,6 +184,32 @@ class EmissionsSummary:
     async def _series(self, info: Info) -> Series:
         return await info.context.loaders.series_by_key.load(SeriesKey(self.node_key, self.asked))
 
+    async def _page(
+        self, info: Info, dimension: Dimension, order: CubeOrder, method: Method, first: int | None, after: str | None
+    ) -> Page[CubeRow]:
+        size = page_size(first)
+        cursors = breakdown_cursors((dimension, *self.node_key, self.asked), order, method)
+        key = cursors.read(after)
+        question, restricted = await info.context.loaders.question_by_asked.load(self.asked)
+        series = {self.node_key: await self._series(info)}
+        try:
+            found = await info.context.call(
+                cube.cube,
+                question=question,
+                nodes=[self.node_key],
+                grouping=Grouping((dimension,)),
+                page=CubePage(size + 1, method, order, key),
+                restricted=restricted,
+                series=series,
+            )
+        except cube.TooManyAccounts:
+            raise too_many_accounts() from None
+        return page_of(found.rows, size=size, key=lambda row: row.key(order), cursors=cursors, after=key)
+
+    async def _spans(self, info: Info, granularity: Granularity, first_month: int = 1) -> list[EmissionsPoint]:
+        points = (await self._series(info)).points
+        return [EmissionsPoint.of(span) for span in spans.grouped(points, granularity, first_month=first_month)]
+
     @strawberry.field(description="Emissions of the whole period.")
     async def total(self, info: Info) -> Emissions:
         """Total."""
@@ -123,26 +218,17 @@ class EmissionsSummary:
     @strawberry.field(description="Every month of the period, in order, those without a value too.")
     async def by_month(self, info: Info) -> list[EmissionsPoint]:
         """Months."""
-        return [EmissionsPoint.of(span) for span in spans.months((await self._series(info)).points)]
+        return await self._spans(info, Granularity.MONTH)
 
     @strawberry.field(description="Calendar quarters that the period touches, in order.")
     async def by_quarter(self, info: Info) -> list[EmissionsPoint]:
         """Quarters."""
-        return [EmissionsPoint.of(span) for span in spans.quarters((await self._series(info)).points)]
+        return await self._spans(info, Granularity.QUARTER)
 
     @strawberry.field(description="Years that the period touches, in order: calendar years, or fiscal years.")
-    async def by_year(
-        self,
-        info: Info,
-        fiscal_year_start: Annotated[
-            int, strawberry.argument(description="First month of the year, 1 to 12; 1 = calendar years.")
-        ] = 1,
-    ) -> list[EmissionsPoint]:
+    async def by_year(self, info: Info, fiscal_year_start: FiscalStart = 1) -> list[EmissionsPoint]:
         """Years."""
-        if not 1 <= fiscal_year_start <= _MONTHS_OF_YEAR:
-            raise bad_input("fiscalYearStart must lie between 1 and 12.", field="fiscalYearStart")
-        points = (await self._series(info)).points
-        return [EmissionsPoint.of(span) for span in spans.years(points, first_month=fiscal_year_start)]
+        return await self._spans(info, Granularity.YEAR, checked_fiscal_start(fiscal_year_start))
 
     @strawberry.field(description="The three provider scopes.")
     async def by_scope(self, info: Info, method: WithMethod = Method.LOCATION_BASED) -> list[ScopeEmissions]:
@@ -156,22 +242,11 @@ class EmissionsSummary:
         info: Info,
         first: First = None,
         after: After = None,
-        order_by: InOrder = Order.EMISSIONS_DESC,
+        order_by: InOrder = CubeOrder.EMISSIONS_DESC,
         method: WithMethod = Method.LOCATION_BASED,
     ) -> ServiceEmissionsConnection:
         """Services."""
-        size = page_size(first)
-        cursors = _cursors("service", self, order_by, method, shape=(int,))
-        key = cursors.read(after)
-        rows = await info.context.call(
-            emissions.by_service,
-            question=(await info.context.loaders.question_by_asked.load(self.asked))[0],
-            node=self.node_key,
-            cut=Cut(size + 1, method, order_by, key),
-            presence_of_total=(await self._series(info)).total.presence,
-            restricted=(await info.context.loaders.question_by_asked.load(self.asked))[1],
-        )
-        page = page_of(rows, size=size, key=lambda row: _service_key(row, order_by), cursors=cursors, after=key)
+        page = await self._page(info, Dimension.SERVICE, order_by, method, first, after)
         edges = [ServiceEmissionsEdge(cursor=cursor, node=_service(row)) for cursor, row in page.rows]
         return ServiceEmissionsConnection(edges=edges, page_info=page.info)
 
@@ -179,31 +254,58 @@ class EmissionsSummary:
     async def by_location(
         self,
         info: Info,
-        level: Annotated[
-            LocationLevel, strawberry.argument(description="How finely places are told apart.")
-        ] = LocationLevel.CLUSTER,
+        level: InLevel = LocationLevel.CLUSTER,
         first: First = None,
         after: After = None,
-        order_by: InOrder = Order.EMISSIONS_DESC,
+        order_by: InOrder = CubeOrder.EMISSIONS_DESC,
         method: WithMethod = Method.LOCATION_BASED,
     ) -> LocationEmissionsConnection:
         """Places."""
-        size = page_size(first)
-        cursors = _cursors(f"location {level.name}", self, order_by, method, shape=(str, str))
-        key = cursors.read(after)
-        question, restricted = await info.context.loaders.question_by_asked.load(self.asked)
-        rows = await info.context.call(
-            emissions.by_location,
-            question=question,
-            node=self.node_key,
-            level=level,
-            cut=Cut(size + 1, method, order_by, key),
-            presence_of_total=(await self._series(info)).total.presence,
-            restricted=restricted,
-        )
-        page = page_of(rows, size=size, key=lambda row: _location_key(row, order_by), cursors=cursors, after=key)
+        page = await self._page(info, Dimension(level.value), order_by, method, first, after)
         edges = [LocationEmissionsEdge(cursor=cursor, node=_location(row, level)) for cursor, row in page.rows]
         return LocationEmissionsConnection(edges=edges, page_info=page.info)
+
+    @strawberry.field(description="Emissions by the group in which accounts stand directly.")
+    async def by_account_group(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        order_by: InOrder = CubeOrder.EMISSIONS_DESC,
+        method: WithMethod = Method.LOCATION_BASED,
+    ) -> AccountGroupEmissionsConnection:
+        """Groups."""
+        page = await self._page(info, Dimension.ACCOUNT_GROUP, order_by, method, first, after)
+        edges = [AccountGroupEmissionsEdge(**_edge(cursor, row)) for cursor, row in page.rows]
+        return AccountGroupEmissionsConnection(edges=edges, page_info=page.info)
+
+    @strawberry.field(description="Emissions by account.")
+    async def by_account(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        order_by: InOrder = CubeOrder.EMISSIONS_DESC,
+        method: WithMethod = Method.LOCATION_BASED,
+    ) -> AccountEmissionsConnection:
+        """Accounts."""
+        page = await self._page(info, Dimension.ACCOUNT, order_by, method, first, after)
+        edges = [AccountEmissionsEdge(**_edge(cursor, row)) for cursor, row in page.rows]
+        return AccountEmissionsConnection(edges=edges, page_info=page.info)
+
+    @strawberry.field(description="Emissions by resource group; for nodes with at most 500 accounts.")
+    async def by_resource_group(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        order_by: InOrder = CubeOrder.EMISSIONS_DESC,
+        method: WithMethod = Method.LOCATION_BASED,
+    ) -> ResourceGroupEmissionsConnection:
+        """Resource groups."""
+        page = await self._page(info, Dimension.RESOURCE_GROUP, order_by, method, first, after)
+        edges = [ResourceGroupEmissionsEdge(**_edge(cursor, row)) for cursor, row in page.rows]
+        return ResourceGroupEmissionsConnection(edges=edges, page_info=page.info)
 
     @strawberry.field(description="Whether nothing is left out of the total.")
     async def complete(self, info: Info) -> bool:
@@ -216,31 +318,44 @@ class EmissionsSummary:
         return [Omission.of(omission) for omission in (await self._series(info)).omissions]
 
 
-def _cursors(name: str, summary: EmissionsSummary, order: Order, method: Method, *, shape: tuple[type, ...]) -> Cursors:
-    first: type = int if order is Order.EMISSIONS_DESC else str
-    of = (name, *summary.node_key, summary.asked.period, summary.asked.codes, order.name, method.name)
-    return Cursors(of, (first, *shape))
+def breakdown_cursors(of: tuple[object, ...], order: CubeOrder, method: Method) -> Cursors:
+    """The cursors of a breakdown."""
+    return Cursors((*of, order, method), (int if order is CubeOrder.EMISSIONS_DESC else str, str))
 
 
-def _service_key(row: ServiceShare, order: Order) -> tuple[str | int, ...]:
-    return (row.total_ug if order is Order.EMISSIONS_DESC else row.name, row.service_id)
+def checked_fiscal_start(month: int) -> int:
+    """Check the first month of a year; BAD_USER_INPUT."""
+    if not 1 <= month <= _MONTHS_OF_YEAR:
+        raise bad_input("fiscalYearStart must lie between 1 and 12.", field="fiscalYearStart")
+    return month
 
 
-def _service(row: ServiceShare) -> ServiceEmissions:
-    service = Service(code=row.code, name=row.name, category=row.category or None, provider=row.provider_code)
+def too_many_accounts() -> RefusedError:
+    """Say that the ledger is not read for so many accounts."""
+    told = f"Resource groups and qualities are told for nodes with at most {cube.MAX_LEDGER_ACCOUNTS} accounts."
+    return RefusedError(told, Code.COST_LIMIT_EXCEEDED, limit=cube.MAX_LEDGER_ACCOUNTS)
+
+
+async def _node(info: Info, key: NodeKey | None) -> object:
+    from graphql_api.types.nodes import node_type  # noqa: PLC0415 nodes have summaries, summaries have nodes
+
+    row = None if key is None else await info.context.loaders.node_by_key.load(key)
+    return None if row is None else node_type(row)
+
+
+def _edge(cursor: str, row: CubeRow) -> dict[str, object]:
+    return {"cursor": cursor, "emissions": Emissions(figure=row.figure), "node_key": row.values[0].node}
+
+
+def _service(row: CubeRow) -> ServiceEmissions:
+    value = row.values[0]
+    service = Service(code=value.code, name=value.name, category=value.kind, provider=value.provider)
     return ServiceEmissions(service=service, emissions=Emissions(figure=row.figure))
 
 
-def _location_key(row: LocationShare, order: Order) -> tuple[str | int, ...]:
-    return (row.total_ug if order is Order.EMISSIONS_DESC else row.name, row.code, row.provider_code)
-
-
-def _location(row: LocationShare, level: LocationLevel) -> LocationEmissions:
+def _location(row: CubeRow, level: LocationLevel) -> LocationEmissions:
+    value = row.values[0]
     location = Location(
-        code=row.code or None,
-        name=row.name or "Unknown",
-        level=level,
-        cluster_kind=row.kind or None,
-        provider=row.provider_code or None,
+        code=value.code or None, name=value.name, level=level, cluster_kind=value.kind, provider=value.provider
     )
     return LocationEmissions(location=location, emissions=Emissions(figure=row.figure))

@@ -125,6 +125,7 @@ def test_guardian_never_counts_global_permissions_of_a_stored_anonymous_user() -
     assert settings.OAUTH2_PROVIDER["PKCE_REQUIRED"] is True
 
 
+@pytest.mark.django_db  # closing a response looks at the connections of earlier tests
 def test_static_files_are_served_under_wsgi(client: Client) -> None:
     response = client.get("/static/admin/css/base.css")
     assert response.status_code == 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -23,6 +23,7 @@ from allocation.services.system import system
 if TYPE_CHECKING:
     import datetime as dt
     from argparse import ArgumentParser
+    from typing import BinaryIO
 
     from allocation.models import AllocationRun
 
@@ -42,7 +43,7 @@ class Command(BaseCommand):
         try:
             run = _run(parse_month(month), provider, published=options["published"], run_id=options["run"])
             # Rows go out as bytes: the export has line feeds and UTF-8 whatever the terminal's settings are.
-            stream = self.stdout.buffer
+            stream = cast("BinaryIO", self.stdout.buffer)
             export_ledger(viewer=system(timezone.now()), run=run, form=options["format"], stream=stream)
             stream.flush()
         except (Refusal, ValueError) as error:

@@ -40,7 +40,7 @@ TABLES: dict[str, list[list[str]]] = {
     "racks": [
         ["rack", "cluster", "role", "service", "it_kwh"],
         ["ra", "k1", "service", "", "600"],
-        ["rb", "k1", "service", "s2", "300"],
+        ["rb", "k1", "service", "s2", "400"],
         ["rc", "k2", "service", "s1", "500"],
     ],
     "rack_resources": [["rack", "resource", "weight", "capacity"], ["ra", "cpu", "1", "100"]],

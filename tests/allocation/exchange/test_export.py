@@ -7,7 +7,7 @@ import datetime as dt
 import io
 import os
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -64,7 +64,7 @@ def fill(run: AllocationRun, leaves: Sequence[Leaf]) -> None:
         for number, (cluster, service, account, group, line, ug, quality, ppm) in enumerate(leaves):
             special = {"(unallocated)": SpecialAccount.UNALLOCATED, "(provider)": SpecialAccount.PROVIDER}.get(account)
             owner = None if special else Account.objects.get_or_create(provider=run.provider, external_id=account)[0]
-            values = (
+            values: tuple[Any, ...] = (
                 number,
                 run.pk,
                 Cluster.objects.get_or_create(provider=run.provider, code=cluster)[0].pk,

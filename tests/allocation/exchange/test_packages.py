@@ -33,8 +33,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from django.db.models import Model
+
 NOW = dt.datetime(2025, 7, 3, tzinfo=dt.UTC)
-COUNTED = (Provider, Account, ResourceGroup, Cluster, Region, Service, MethodologyVersion, Package, UsageRow)
+COUNTED: tuple[type[Model], ...] = (
+    Provider,
+    Account,
+    ResourceGroup,
+    Cluster,
+    Region,
+    Service,
+    MethodologyVersion,
+    Package,
+    UsageRow,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -265,7 +277,7 @@ def test_the_command_prints_findings_and_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as status:
         call_command("load_package", folder, stdout=out, stderr=progress)
     assert status.value.code == 1
-    assert [json.loads(line)["code"] for line in out.getvalue().splitlines()] == ["UNKNOWN_FILE", "MISSING_FILE"][::-1]
+    assert [json.loads(line)["code"] for line in out.getvalue().splitlines()] == ["MISSING_FILE", "UNKNOWN_FILE"]
 
 
 def test_many_rows(tmp_path: Path) -> None:

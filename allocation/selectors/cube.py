@@ -1,0 +1,397 @@
+"""Emissions grouped by any dimensions, one page of rows at a time.
+
+Keys are grouped first and named afterwards, so that names are looked up for rows of the result only.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.db import connection
+
+from allocation.policies import Kind, NodeKey
+from allocation.selectors.amounts import COLUMNS, LINES, Amounts, Method, sums_sql, total_sql
+from allocation.selectors.emissions import by_month
+from allocation.selectors.facts import NO_FILTER, Cut, Detail, EmissionsFilter, asked_for, count_accounts, facts
+from allocation.selectors.spans import Granularity, Span, grouped
+from allocation.selectors.statuses import Figure, Presence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from allocation.policies import Question
+    from allocation.selectors.emissions import Series
+
+MAX_LEDGER_ACCOUNTS = 500
+QUALITIES = (
+    "metered",
+    "invoice",
+    "average_power",
+    "estimated_profile",
+    "regional_equal_split",
+    "extrapolated",
+    "proxy",
+)
+
+
+class TooManyAccounts(ValueError):  # noqa: N818 an answer to a question, not a malfunction
+    """Resource groups and qualities stand in the ledger, which is not read for so many accounts at once."""
+
+
+class Dimension(enum.StrEnum):
+    """What rows can be grouped by, besides time."""
+
+    PROVIDER = "provider"
+    SERVICE = "service"
+    SERVICE_CATEGORY = "service_category"
+    COUNTRY = "country"
+    REGION = "region"
+    CLUSTER = "cluster"
+    ACCOUNT_GROUP = "account_group"
+    ACCOUNT = "account"
+    RESOURCE_GROUP = "resource_group"
+    SCOPE = "scope"
+    LINE = "line"
+    QUALITY = "quality"
+
+
+class CubeOrder(enum.StrEnum):
+    """How rows are sorted: by size, or by time and then by names."""
+
+    EMISSIONS_DESC = "emissions_desc"
+    KEY_ASC = "key_asc"
+
+
+class _Recipe(NamedTuple):
+    """How a dimension is written in SQL: the key over `fact`, and its code, name and two details over `line`."""
+
+    key: str
+    code: str
+    name: str
+    join: str = ""
+    node: Kind | None = None
+    provider: str = "NULL"
+    kind: str = "NULL"
+
+
+# `{d}` is the dimension's key in `line`, `{t}` an alias of its own.
+_LOCATED = "CASE WHEN location.kind = 'edge' THEN '' ELSE COALESCE(location.{}, '') END"
+_PLACE_NAME = "CASE WHEN {code} <> '' THEN {code} ELSE 'Global services' END"
+_RECIPES = {
+    Dimension.PROVIDER: _Recipe(
+        "fact.provider_id",
+        "{t}.code",
+        "COALESCE(NULLIF({t}.name, ''), {t}.code)",
+        "JOIN accounts_provider {t} ON {t}.id = line.{d}",
+        provider="{t}.code",
+    ),
+    Dimension.SERVICE: _Recipe(
+        "fact.service_id",
+        "{t}.code",
+        "COALESCE(NULLIF({t}.name, ''), {t}.code)",
+        "JOIN allocation_service {t} ON {t}.id = line.{d} JOIN accounts_provider {t}p ON {t}p.id = {t}.provider_id",
+        provider="{t}p.code",
+        kind="NULLIF({t}.category, '')",
+    ),
+    Dimension.SERVICE_CATEGORY: _Recipe(
+        "COALESCE(category_of.category, '')", "line.{d}", "COALESCE(NULLIF(line.{d}, ''), 'Without category')"
+    ),
+    Dimension.COUNTRY: _Recipe(_LOCATED.format("country"), "line.{d}", _PLACE_NAME.format(code="line.{d}")),
+    Dimension.REGION: _Recipe(
+        f"fact.provider_id || ':' || {_LOCATED.format('region')}",
+        "substr(line.{d}, strpos(line.{d}, ':') + 1)",
+        _PLACE_NAME.format(code="substr(line.{d}, strpos(line.{d}, ':') + 1)"),
+        "JOIN accounts_provider {t} ON {t}.id = split_part(line.{d}, ':', 1)::bigint",
+        provider="{t}.code",
+    ),
+    Dimension.CLUSTER: _Recipe(
+        "fact.cluster_id",
+        "{t}.code",
+        "COALESCE(NULLIF({t}l.name, ''), {t}.code)",
+        "JOIN allocation_cluster {t} ON {t}.id = line.{d} JOIN accounts_provider {t}p ON {t}p.id = {t}.provider_id"
+        " LEFT JOIN LATERAL (SELECT latest.name, latest.kind FROM allocation_runlocation latest"
+        " WHERE latest.cluster_id = line.{d} AND latest.run_id = ANY(%(runs)s::bigint[])"
+        " ORDER BY latest.run_id DESC LIMIT 1) AS {t}l ON true",
+        provider="{t}p.code",
+        kind="{t}l.kind",
+    ),
+    Dimension.ACCOUNT_GROUP: _Recipe(
+        "COALESCE(fact.group_id, 0)",
+        "COALESCE({t}.external_id, '')",
+        "COALESCE({t}.name, 'Miscellaneous')",
+        "LEFT JOIN accounts_accountgroup {t} ON {t}.id = line.{d}",
+        Kind.ACCOUNT_GROUP,
+    ),
+    Dimension.ACCOUNT: _Recipe(
+        "fact.account_id",
+        "{t}.external_id",
+        "COALESCE(NULLIF({t}.name, ''), {t}.external_id)",
+        "JOIN accounts_account {t} ON {t}.id = line.{d}",
+        Kind.ACCOUNT,
+    ),
+    Dimension.RESOURCE_GROUP: _Recipe(
+        "fact.resource_group_id",
+        "{t}.code",
+        "COALESCE(NULLIF({t}.name, ''), {t}.code)",
+        "JOIN accounts_resourcegroup {t} ON {t}.id = line.{d}",
+        Kind.RESOURCE_GROUP,
+    ),
+    Dimension.SCOPE: _Recipe("picked.number", "line.{d}::text", "'Scope ' || line.{d}"),
+    Dimension.LINE: _Recipe("picked.number", "line.{d}::text", "line.{d}::text"),
+    Dimension.QUALITY: _Recipe("fact.quality", "line.{d}::text", "line.{d}::text"),
+}
+_SERVICES = frozenset({Dimension.SERVICE, Dimension.SERVICE_CATEGORY})
+_PLACES = frozenset({Dimension.COUNTRY, Dimension.REGION, Dimension.CLUSTER})
+_LEDGER = frozenset({Dimension.RESOURCE_GROUP, Dimension.QUALITY})
+_PICKED = frozenset({Dimension.SCOPE, Dimension.LINE})
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """What rows are grouped by. `fiscal_start` is the first month of a year, 1 to 12.
+
+    `together`: the nodes count as one (rows carry the first of them); only for values, amounts could count twice.
+    """
+
+    dimensions: tuple[Dimension, ...] = ()
+    granularity: Granularity | None = None
+    fiscal_start: int = 1
+    together: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CubePage:
+    """Which rows: sorted how, after which key, at most so many."""
+
+    limit: int
+    method: Method = Method.LOCATION_BASED
+    order: CubeOrder = CubeOrder.EMISSIONS_DESC
+    after: tuple[str | int, ...] | None = None
+
+
+class Value(NamedTuple):
+    """A row's value of one dimension. `node` is set for groups, accounts and resource groups."""
+
+    dimension: Dimension
+    code: str
+    name: str
+    provider: str | None
+    kind: str | None
+    node: NodeKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class CubeRow:
+    """One row: emissions of a node in a span of time, for one value of each dimension."""
+
+    node: NodeKey
+    span: Span | None
+    values: tuple[Value, ...]
+    figure: Figure
+    total_ug: int
+    sort_text: str
+    label: str
+
+    def key(self, order: CubeOrder) -> tuple[str | int, ...]:
+        """The sort key, for cursors."""
+        return (self.total_ug if order is CubeOrder.EMISSIONS_DESC else self.sort_text, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class CubeResult:
+    """A page of rows, and each node's series, from which totals and omissions are told."""
+
+    rows: list[CubeRow]
+    series: dict[NodeKey, Series]
+
+
+_CUBE = """
+, line AS (
+    SELECT {node} AS key, {bucket} AS bucket{keys}, bool_and({zero}) AS zero_emission, {sums}
+    FROM fact{joins}
+    GROUP BY 1, 2{numbers}
+), named AS (
+    SELECT line.key, line.bucket, line.zero_emission, COALESCE({total}, -1) AS total_ug,
+           concat_ws('|', line.bucket::text{names}) AS sort_text,
+           concat_ws('|', line.key::text, line.bucket::text{labels}) AS label{columns}, {amounts}
+    FROM line{named}
+    WHERE {there}
+)
+SELECT * FROM named {after} ORDER BY {order} LIMIT %(limit)s
+"""
+_ORDERS = {
+    CubeOrder.EMISSIONS_DESC: (
+        """WHERE named.total_ug < %(after_value)s
+        OR (named.total_ug = %(after_value)s AND named.label COLLATE "C" > %(after_label)s)""",
+        'named.total_ug DESC, named.label COLLATE "C"',
+    ),
+    CubeOrder.KEY_ASC: (
+        'WHERE (named.sort_text COLLATE "C", named.label COLLATE "C") > (%(after_value)s, %(after_label)s)',
+        'named.sort_text COLLATE "C", named.label COLLATE "C"',
+    ),
+}
+_BUCKETS = {
+    None: "NULL::date",
+    Granularity.MONTH: "fact.month",
+    Granularity.QUARTER: "date_trunc('quarter', fact.month)::date",
+    Granularity.YEAR: "(date_trunc('year', fact.month - make_interval(months => %(fiscal)s))"
+    " + make_interval(months => %(fiscal)s))::date",
+}
+
+
+def cube(  # noqa: PLR0913 the series spares two statements where it is known
+    *,
+    question: Question,
+    nodes: Sequence[NodeKey],
+    grouping: Grouping,
+    page: CubePage,
+    restricted: EmissionsFilter = NO_FILTER,
+    series: dict[NodeKey, Series] | None = None,
+) -> CubeResult:
+    """Group the emissions of nodes; at most four statements whatever the number of nodes, rows and accounts.
+
+    `series` are those of the nodes for the same question, where they are known already.
+
+    Raises:
+        TooManyAccounts: resource groups or qualities of more than `MAX_LEDGER_ACCOUNTS` accounts were asked for.
+    """
+    wanted = frozenset(grouping.dimensions)
+    asked = asked_for(nodes)
+    if wanted & _LEDGER and count_accounts(question, asked=asked) > MAX_LEDGER_ACCOUNTS:
+        raise TooManyAccounts(MAX_LEDGER_ACCOUNTS)
+    cut = Cut(
+        services=bool(wanted & _SERVICES),
+        clusters=bool(wanted & _PLACES),
+        detail=_detail(wanted),
+        quality=Dimension.QUALITY in wanted,
+        restricted=restricted,
+    )
+    begun = facts(question, asked=asked, cut=cut)
+    params = begun.params | {"limit": page.limit, "fiscal": grouping.fiscal_start - 1}
+    if page.after:
+        params |= dict(zip(("after_value", "after_label"), page.after, strict=True))
+    with connection.cursor() as cursor:
+        cursor.execute(begun.text + _statement(grouping, page), params)
+        found = cursor.fetchall()
+    if series is None:
+        series = by_month(question=question, nodes=nodes, restricted=restricted)
+    return CubeResult([_row(row, nodes, grouping, series) for row in found], series)
+
+
+def _detail(wanted: frozenset[Dimension]) -> Detail:
+    if wanted & _LEDGER:
+        return Detail.RESOURCE_GROUP
+    if Dimension.ACCOUNT in wanted:
+        return Detail.ACCOUNT
+    return Detail.GROUP if Dimension.ACCOUNT_GROUP in wanted else Detail.NODE
+
+
+def _statement(grouping: Grouping, page: CubePage) -> str:
+    wanted = frozenset(grouping.dimensions)
+    recipes = [(f"d{number}", f"t{number}", _RECIPES[one]) for number, one in enumerate(grouping.dimensions)]
+    after, order = _ORDERS[page.order]
+    columns = "".join(
+        f", line.{d}::text, {r.code}, {r.name}, {r.provider}, {r.kind}".format(d=d, t=t) for d, t, r in recipes
+    )
+    return _CUBE.format(
+        node="1" if grouping.together else "fact.key",
+        bucket=_BUCKETS[grouping.granularity],
+        keys="".join(f", {recipe.key} AS {d}" for d, _, recipe in recipes),
+        zero="COALESCE(location.zero_emission, false)" if wanted & _PLACES else "false",
+        sums=_picked_sums(wanted),
+        joins=_joins(wanted, page.method),
+        numbers="".join(f", {number}" for number in range(3, 3 + len(recipes))),
+        total=total_sql("line", page.method),
+        names="".join(f", {r.name}".format(d=d, t=t) for d, t, r in recipes),
+        labels="".join(f", line.{d}::text" for d, _, _ in recipes),
+        columns=columns,
+        amounts=", ".join(f"line.{column}" for column in COLUMNS),
+        named="".join(" " + r.join.format(d=d, t=t) for d, t, r in recipes if r.join),
+        # Inclusive totals minus those of subgroups leave zeros where no account stands directly in a group.
+        there=_NOT_ZERO.format(total_sql("line", page.method)) if _detail(wanted) is Detail.GROUP else "true",
+        after=after if page.after else "",
+        order=order,
+    )
+
+
+_NOT_ZERO = "({}) > 0 OR line.energy_wh > 0"
+
+
+def _joins(wanted: frozenset[Dimension], method: Method) -> str:
+    found = ""
+    if Dimension.SERVICE_CATEGORY in wanted:
+        found += " JOIN allocation_service category_of ON category_of.id = fact.service_id"
+    if wanted & _PLACES:
+        found += (
+            " LEFT JOIN allocation_runlocation location"
+            " ON location.run_id = fact.run_id AND location.cluster_id = fact.cluster_id"
+        )
+    if wanted & _PICKED:
+        found += f" CROSS JOIN LATERAL ({_picked(wanted, method)}) AS picked"
+    return found
+
+
+def _picked(wanted: frozenset[Dimension], method: Method) -> str:
+    """One row for each scope or line; the other columns are null in it."""
+    if Dimension.LINE in wanted:
+        groups = [(f"'{line.name}'", [line]) for line in LINES]
+    else:
+        scopes = sorted({line.scope for line in LINES})
+        groups = [(str(int(s)), [x for x in LINES if x.scope == s and x.method in {None, method}]) for s in scopes]
+    rows = []
+    for number, lines in groups:
+        kept = {f"{line.name}_{suffix}" for line in lines for suffix in ("ug", "estimated_ug")}
+        there = ", ".join(f"fact.{line.name}_ug" for line in lines)
+        amounts = ", ".join((f"fact.{c}" if c in kept else "NULL::numeric") + f" AS {c}" for c in COLUMNS)
+        rows.append(f"SELECT {number} AS number, {amounts} WHERE COALESCE({there}) IS NOT NULL")
+    return " UNION ALL ".join(rows)
+
+
+def _picked_sums(wanted: frozenset[Dimension]) -> str:
+    return sums_sql("picked" if wanted & _PICKED else "fact")
+
+
+_FIXED = 6
+_PER_DIMENSION = 5
+
+
+def _row(row: tuple[Any, ...], nodes: Sequence[NodeKey], grouping: Grouping, series: dict[NodeKey, Series]) -> CubeRow:
+    key, bucket, zero, total, sort_text, label = row[:_FIXED]
+    node = nodes[key - 1]
+    values = tuple(
+        _value(dimension, row[_FIXED + place * _PER_DIMENSION :][:_PER_DIMENSION])
+        for place, dimension in enumerate(grouping.dimensions)
+    )
+    span = None if bucket is None else _span(series[node], bucket, grouping)
+    presence = _presence(series.get(node), span)
+    figure = Figure(
+        Amounts.of(row[_FIXED + len(values) * _PER_DIMENSION :]),
+        Presence.WHOLE if presence is Presence.WHOLE else Presence.PART,
+        zero,
+    )
+    return CubeRow(node, span, values, figure, int(total), sort_text, label)
+
+
+def _presence(series: Series | None, span: Span | None) -> Presence:
+    """A row is as incomplete as its month, quarter or year, or as the total that it is a part of."""
+    if span is not None:
+        return span.figure.presence
+    return Presence.PART if series is None else series.total.presence
+
+
+def _value(dimension: Dimension, cells: tuple[Any, ...]) -> Value:
+    ident, code, name, provider, kind = cells
+    of_node = _RECIPES[dimension].node
+    if dimension is Dimension.QUALITY:
+        code = name = QUALITIES[int(ident)]
+    node = NodeKey(of_node, int(ident)) if of_node is not None and ident != "0" else None
+    return Value(dimension, code, name, provider, kind, node)
+
+
+def _span(series: Series, bucket: date, grouping: Grouping) -> Span:
+    granularity = grouping.granularity or Granularity.MONTH
+    spans = {span.start: span for span in grouped(series.points, granularity, first_month=grouping.fiscal_start)}
+    return spans[bucket]

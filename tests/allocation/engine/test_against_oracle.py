@@ -1,0 +1,126 @@
+"""The engine and the oracle, which share no code, agree on random packages: ledger, energy and findings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from allocation.engine.checks import check_closed_classes, check_regions
+from allocation.engine.frames import ENERGY_LINE, PackageRejectedError
+from allocation.engine.plan import prepare
+from tests.allocation.engine.packages import Package, export, rows_of, settle_all
+from tests.oracle.broken import CASES as BROKEN
+from tests.oracle.generator import SMALL, Size, write_random_history, write_random_package
+from tests.oracle.ledger import expected_energy_wh, expected_ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.oracle.broken import Broken
+
+LARGER = Size(
+    clusters=4,
+    services=12,
+    accounts=60,
+    groups=5,
+    racks_per_cluster=15,
+    usage_rows=1200,
+    service_uses=20,
+    machines=15,
+    rows=6,
+)
+LOADING = {"UNKNOWN_FILE", "ROWS_REJECTED"}
+"""Flags of files and rows, which the engine never sees."""
+
+ENGINE = {
+    "PUE_BELOW_ONE",
+    "NO_SITE_ENERGY",
+    "NO_FACTOR",
+    "MIXED_GWP",
+    "NO_RACK_ENERGY",
+    "HOURS_EXCEED_MONTH",
+    "SITE_REQUIRED",
+    "REGION_SPLIT",
+    "NO_POOL_DRIVER",
+    "MACHINE_EXCEEDS_CLUSTER",
+    "CLOSED_CLASS",
+    "OVERBOOKED",
+    "CLOSURE_GAP",
+    "BOTTOM_UP_SITE",
+    "DEFAULT_UTILISATION",
+    "NO_RESIDUAL_MIX",
+    "INELIGIBLE_INSTRUMENT",
+    "SURPLUS_INSTRUMENT",
+    "NEGATIVE_NET_USAGE",
+    "NO_USAGE_FALLBACK",
+    "EMPTY_CLUSTER",
+    "NO_SOURCE",
+    "DEPENDENCIES_IGNORED",
+    "LINE_EXCLUDED",
+}
+"""Codes of the format that the engine finds."""
+
+Key = tuple[str, str, str | None, int | None]
+
+
+def agree(folder: Path, seed: int, size: Size) -> None:
+    history = write_random_history(folder, seed, size)
+    path = write_random_package(folder / "package", seed, size)
+    expected, findings = expected_ledger(path, history)
+    package = Package.read(path)
+    ledgers, found = settle_all(package, [Package.read(past) for past in history])
+    wh = {leaf: ug for ledger in ledgers for leaf, line, ug, _ in rows_of(ledger) if line == ENERGY_LINE and ug}
+
+    assert export(package, ledgers) == expected
+    assert wh == {tuple(leaf): value for leaf, value in expected_energy_wh(path, history).items()}
+    assert {(f.code, f.severity, f.file, f.row) for f in found} == {
+        tuple(f) for f in findings if f.severity != "row" and f.code not in LOADING
+    }
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_random_packages_agree(tmp_path: Path, seed: int) -> None:
+    agree(tmp_path, seed, SMALL)
+
+
+@pytest.mark.parametrize("seed", range(5000, 5004))
+def test_larger_random_packages_agree(tmp_path: Path, seed: int) -> None:
+    agree(tmp_path, seed, LARGER)
+
+
+def found_by_the_engine(package: Package) -> set[Key]:
+    """Return what preparing, the checks at load and settling find."""
+    try:
+        plan = prepare(package.activity)
+    except PackageRejectedError as error:
+        return {(f.code, f.severity, f.file, f.row) for f in error.findings}
+    known = {row["cluster"] for row in package.tables["usage"]} & (set(plan.clusters) | set(plan.regions))
+    used = set()
+    for cluster in plan.clusters:
+        usage = package.usage(cluster, plan)
+        used |= {(cluster, usage.services[s]) for s, q in zip(usage.service, usage.quantity, strict=True) if q > 0}
+    found = [*check_closed_classes(plan, used), *check_regions(plan, known)]
+    if not any(f.severity == "package" for f in found):
+        found += settle_all(package)[1]
+    return {(f.code, f.severity, f.file, f.row) for f in found}
+
+
+def of_the_engine(broken: Broken) -> bool:
+    return not broken.earlier and broken.change_file is None and all(f.code in ENGINE for f in broken.findings)
+
+
+CASES = [broken for broken in BROKEN if of_the_engine(broken)]
+
+
+def test_every_code_of_the_engine_is_triggered() -> None:
+    triggered = {finding.code for broken in CASES for finding in broken.findings}
+
+    assert triggered == ENGINE
+
+
+@pytest.mark.parametrize("broken", CASES, ids=lambda broken: broken.name)
+def test_findings_have_the_code_file_and_row_of_the_format(tmp_path: Path, broken: Broken) -> None:
+    path, _ = broken.write(tmp_path)
+
+    assert found_by_the_engine(Package.read(path)) == {tuple(finding) for finding in broken.findings}
