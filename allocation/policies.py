@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
+from accounts.policies import NodeKind, NodeRef
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,6 +48,16 @@ class NodeKey(NamedTuple):
 
     kind: Kind
     id: int
+
+    @property
+    def ref(self) -> NodeRef:
+        """The same node in the words of `accounts`; ValueError for MISCELLANEOUS, on which nobody has a role."""
+        return NodeRef(NodeKind(self.kind.value), self.id)
+
+    @classmethod
+    def of(cls, ref: NodeRef) -> NodeKey:
+        """The node of a reference."""
+        return cls(Kind(ref.kind.value), ref.id)
 
 
 class Statement(NamedTuple):
@@ -281,6 +293,27 @@ highest AS MATERIALIZED (
     FROM asked_account
     JOIN accounts_resourcegroup part ON part.account_id = asked_account.account_id
     JOIN root ON root.node_kind = 'resource_group' AND root.node_id = part.id
+)"""
+
+
+# Providers of whatever the viewer may see: their methods, calendars and publications are no secret to their customers.
+KNOWN_PROVIDERS = """
+known_provider AS MATERIALIZED (
+    SELECT DISTINCT directory.provider_id
+    FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'see') AS root
+    LEFT JOIN accounts_accountgroup grouping ON root.node_kind = 'account_group' AND grouping.id = root.node_id
+    JOIN accounts_resourcedirectory directory
+        ON (root.node_kind = 'resource_directory' AND directory.id = root.node_id)
+        OR (root.node_kind = 'enterprise_parent' AND directory.enterprise_id = root.node_id)
+        OR directory.id = grouping.directory_id
+    UNION
+    SELECT account.provider_id
+    FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'see') AS root
+    LEFT JOIN accounts_resourcegroup part ON root.node_kind = 'resource_group' AND part.id = root.node_id
+    JOIN accounts_account account
+        ON (root.node_kind = 'account' AND account.id = root.node_id) OR account.id = part.account_id
+    UNION
+    SELECT provider.id FROM accounts_provider provider WHERE (SELECT accounts_is_operator(%(viewer)s))
 )"""
 
 

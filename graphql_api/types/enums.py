@@ -10,6 +10,7 @@ import strawberry
 from allocation.policies import Kind
 from allocation.selectors.amounts import Method, Scope
 from allocation.selectors.children import ChildOrder
+from allocation.selectors.comparisons import Comparison
 from allocation.selectors.cube import CubeOrder, Dimension
 from allocation.selectors.nodes import Access, Status
 from allocation.selectors.spans import Granularity
@@ -121,6 +122,15 @@ described(
     },
 )
 described(
+    Comparison,
+    name="Comparison",
+    description="With which period a period is compared.",
+    values={
+        "PREVIOUS_PERIOD": "As many months, just before.",
+        "SAME_PERIOD_LAST_YEAR": "The same months, a year earlier.",
+    },
+)
+described(
     Granularity,
     name="Granularity",
     description="How finely time is told apart.",
@@ -194,6 +204,7 @@ __all__ = [
     "Access",
     "AccessDecision",
     "ChildOrder",
+    "Comparison",
     "CubeOrder",
     "DataStatus",
     "Dimension",
