@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import connection, transaction
 
-from accounts.web_role import as_web
+from accounts.web_role import as_owner, as_web
 from graphql_api.errors import Code, RefusedError
 from graphql_api.limits import CHANGE_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 
@@ -38,12 +37,17 @@ def in_short_transaction(
         return function(*args, **kwargs)
 
 
-def _changing(service: Callable[[], T]) -> T:
-    """Call a service. Not as the web role: publishing makes partitions, and a service asks the policy itself."""
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(CHANGE_TIMEOUT_MS)])
-        return service()
+def in_changing_transaction(viewer: Viewer, service: Callable[[], T]) -> T:
+    """Call a service inside a transaction that may take longer.
+
+    Operators publish, which makes partitions: their services have the rights of the login, everybody else's have those
+    of the web role.
+    """
+    with as_web(viewer_id=viewer.user_id, now=viewer.now, timeout_ms=CHANGE_TIMEOUT_MS):
+        if not viewer.is_operator:
+            return service()
+        with as_owner():
+            return service()
 
 
 @dataclass(slots=True)
@@ -79,7 +83,7 @@ class Context:
 
     async def change(self, service: Callable[[], T]) -> T:
         """Cross into a service: its transaction may take longer, and what it refuses is rolled back."""
-        return await sync_to_async(_changing, thread_sensitive=True)(service)
+        return await sync_to_async(in_changing_transaction, thread_sensitive=True)(self.viewer, service)
 
     def require_scope(self, scope: str) -> None:
         """Refuse a token that was not given for this; INSUFFICIENT_SCOPE."""
