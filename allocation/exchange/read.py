@@ -23,7 +23,7 @@ from allocation.exchange.sums import net_sums, scaled, whole_numbers
 from allocation.models import Cluster, Package, PackageCluster, Service, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     import numpy.typing as npt
 
@@ -45,7 +45,7 @@ _USAGE_TYPES: Final = {
 
 _SIGNS: Final = """
 SELECT cluster_id, region_id, service_id, bool_or(quantity > 0), bool_or(quantity < 0)
-  FROM allocation_usagerow WHERE package_id = %s GROUP BY cluster_id, region_id, service_id
+  FROM allocation_usagerow WHERE package_id = %s AND service_id = ANY(%s) GROUP BY cluster_id, region_id, service_id
 """
 
 # Rows of a cluster count as often as its region has active clusters, rows of the region once: so sums stay exact. The
@@ -127,10 +127,11 @@ def read_usage(package: Package, cluster: str) -> Usage:
     return Usage(services, accounts, groups, service, account, group, quantity, decimals, divisor)
 
 
-def used_services(package: Package) -> frozenset[tuple[str, str]]:
-    """Return (cluster, service) wherever some leaf has positive net usage."""
+def used_services(package: Package, services: Collection[str]) -> frozenset[tuple[str, str]]:
+    """Return (cluster, service), of the services asked for, wherever some leaf has positive net usage."""
+    asked = dict(Service.objects.filter(provider=package.provider_id, code__in=services).values_list("pk", "code"))
     with connection.cursor() as cursor:
-        cursor.execute(_SIGNS, [package.pk])
+        cursor.execute(_SIGNS, [package.pk, list(asked)])
         signs = cursor.fetchall()
         # Only where a service has credits too must leaves be netted one by one.
         mixed = sorted({service for _, _, service, _, negative in signs if negative})
@@ -141,8 +142,7 @@ def used_services(package: Package) -> frozenset[tuple[str, str]]:
         if positive and service_id not in mixed:
             used |= {(place, service_id) for place in clusters[cluster_id, region_id]}
     cluster_codes = dict(Cluster.objects.filter(provider=package.provider_id).values_list("pk", "code"))
-    service_codes = dict(Service.objects.filter(provider=package.provider_id).values_list("pk", "code"))
-    return frozenset((cluster_codes[cluster_id], service_codes[service_id]) for cluster_id, service_id in used)
+    return frozenset((cluster_codes[cluster_id], asked[service_id]) for cluster_id, service_id in used)
 
 
 def _clusters_of_places(package: Package) -> dict[tuple[int | None, int | None], set[int]]:

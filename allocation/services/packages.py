@@ -191,11 +191,19 @@ def _store(
 
 
 def _check_closed_classes(package: Package, plan: Plan, findings: Findings) -> None:
-    """Report services that feed only each other. Which have usage is known when the rows are in."""
+    """Report services that feed only each other. Which have usage is known when the rows are in.
+
+    Usage opens classes and never closes one, so it is summed only for services that are closed in without any.
+    """
     networks = {code: cluster.flows for code, cluster in plan.clusters.items() if cluster.flows}
-    if plan.options.dependencies != "reciprocal" or not networks:
+    if plan.options.dependencies != "reciprocal":
         return
-    used = used_services(package)
+    doubtful = {
+        service for flows in networks.values() for members in closed_classes((), flows) for service in members
+    }
+    if not doubtful:
+        return
+    used = used_services(package, doubtful)
     severity = "package" if plan.options.closed_class == "error" else "flag"
     for code, flows in networks.items():
         usage = {service: ONE for cluster, service in used if cluster == code}
