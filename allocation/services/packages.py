@@ -198,9 +198,7 @@ def _check_closed_classes(package: Package, plan: Plan, findings: Findings) -> N
     networks = {code: cluster.flows for code, cluster in plan.clusters.items() if cluster.flows}
     if plan.options.dependencies != "reciprocal":
         return
-    doubtful = {
-        service for flows in networks.values() for members in closed_classes((), flows) for service in members
-    }
+    doubtful = {service for flows in networks.values() for members in closed_classes((), flows) for service in members}
     if not doubtful:
         return
     used = used_services(package, doubtful)
