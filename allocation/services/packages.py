@@ -10,6 +10,7 @@ from django.db import transaction
 from accounts.models import Provider
 from accounts.services.refusal import require_operator
 from allocation.engine.checks import check_closed_classes, check_regions
+from allocation.engine.dependencies import closed_classes
 from allocation.engine.frames import Finding, PackageRejectedError
 from allocation.engine.plan import prepare
 from allocation.exchange.catalogue import GroupPairs
@@ -193,10 +194,17 @@ def _store(
 
 
 def _check_closed_classes(package: Package, plan: Plan, findings: Findings) -> None:
-    """Report services that feed only each other. Which have usage is known when the rows are in."""
-    if plan.options.dependencies != "reciprocal" or not any(cluster.flows for cluster in plan.clusters.values()):
+    """Report services that feed only each other. Which have usage is known when the rows are in.
+
+    Usage opens classes and never closes one, so it is summed only for services that are closed in without any.
+    """
+    networks = [cluster.flows for cluster in plan.clusters.values() if cluster.flows]
+    if plan.options.dependencies != "reciprocal":
         return
-    for finding in check_closed_classes(plan, used_services(package)):
+    doubtful = {service for flows in networks for members in closed_classes((), flows) for service in members}
+    if not doubtful:
+        return
+    for finding in check_closed_classes(plan, used_services(package, doubtful)):
         findings.add(finding)
     if findings.rejected():
         raise _RejectedError
