@@ -143,7 +143,12 @@ def _figures(  # noqa: PLR0913, PLR0917 everything that was measured
 
     seconds = watch.seconds
     for name in ("generate", "import the hierarchy", "load"):
-        yield figure(name, seconds[name], "s", f"{usage_rows / seconds[name]:,.0f} rows/s" if name != "import the hierarchy" else "")
+        yield figure(
+            name,
+            seconds[name],
+            "s",
+            f"{usage_rows / seconds[name]:,.0f} rows/s" if name != "import the hierarchy" else "",
+        )
     for name, taken in by_state.items():
         yield figure(name, taken, "s")
     yield figure("publish: prove again, roll containers up", seconds["publish"], "s")
