@@ -77,7 +77,7 @@ def rebuild(*, directory_ids: Collection[int]) -> int:
             f"INSERT INTO accounts_groupclosure ({_COLUMNS}) " + _COMPUTED.format(chosen="edge.directory_id = ANY(%s)"),
             [list(directory_ids)],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 @transaction.atomic
@@ -98,7 +98,7 @@ def refresh(*, directory_id: int, group_ids: Collection[int]) -> int:
             f"INSERT INTO accounts_groupclosure ({_COLUMNS}) " + _COMPUTED.format(chosen="edge.group_id = ANY(%s)"),
             [below],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 @transaction.atomic

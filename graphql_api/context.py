@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import connection, transaction
 
+from accounts.web_role import as_owner, as_web
 from graphql_api.errors import Code, RefusedError
 from graphql_api.limits import CHANGE_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 
@@ -26,22 +26,28 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def in_short_transaction(user_id: int | None, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a selector inside a transaction of its own that ends by itself and knows the viewer.
+def in_short_transaction(
+    user_id: int | None, now: datetime, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Call a selector inside a transaction of its own, as the web role, for this viewer at this instant.
 
-    Both settings are local to the transaction: a pooled connection carries neither to the next request.
+    The transaction ends by itself, and all settings end with it: a pooled connection carries none to the next request.
     """
-    return _limited(STATEMENT_TIMEOUT_MS, user_id, lambda: function(*args, **kwargs))
+    with as_web(viewer_id=user_id, now=now, timeout_ms=STATEMENT_TIMEOUT_MS):
+        return function(*args, **kwargs)
 
 
-def _limited(timeout_ms: int, user_id: int | None, function: Callable[[], T]) -> T:
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT set_config('statement_timeout', %s, true), set_config('canopy.viewer', %s, true)",
-                [str(timeout_ms), "" if user_id is None else str(user_id)],
-            )
-        return function()
+def in_changing_transaction(viewer: Viewer, service: Callable[[], T]) -> T:
+    """Call a service inside a transaction that may take longer.
+
+    Operators publish, which makes partitions: their services have the rights of the login, everybody else's have those
+    of the web role.
+    """
+    with as_web(viewer_id=viewer.user_id, now=viewer.now, timeout_ms=CHANGE_TIMEOUT_MS):
+        if not viewer.is_operator:
+            return service()
+        with as_owner():
+            return service()
 
 
 @dataclass(slots=True)
@@ -72,12 +78,12 @@ class Context:
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Cross from the event loop into synchronous code, once per selector."""
         return await sync_to_async(in_short_transaction, thread_sensitive=True)(
-            self.viewer.user_id, function, *args, **kwargs
+            self.viewer.user_id, self.now, function, *args, **kwargs
         )
 
     async def change(self, service: Callable[[], T]) -> T:
         """Cross into a service: its transaction may take longer, and what it refuses is rolled back."""
-        return await sync_to_async(_limited, thread_sensitive=True)(CHANGE_TIMEOUT_MS, self.viewer.user_id, service)
+        return await sync_to_async(in_changing_transaction, thread_sensitive=True)(self.viewer, service)
 
     def require_scope(self, scope: str) -> None:
         """Refuse a token that was not given for this; INSUFFICIENT_SCOPE."""

@@ -161,16 +161,17 @@ DECLARE
 BEGIN
     PERFORM accounts_lock_directory(directory_id)
         FROM (SELECT DISTINCT directory_id FROM written ORDER BY directory_id) AS directories;
-    SELECT written.account_id INTO wrong
+    -- min, not LIMIT 1: the planner would bet on finding a wrong row early, and there is none.
+    SELECT min(written.account_id) INTO wrong
         FROM written
         JOIN accounts_account account ON account.id = written.account_id
         JOIN accounts_resourcedirectory directory ON directory.id = written.directory_id
-        WHERE account.provider_id <> directory.provider_id LIMIT 1;
-    IF FOUND THEN
+        WHERE account.provider_id <> directory.provider_id;
+    IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'account % belongs to another provider than the directory', wrong
             USING ERRCODE = 'check_violation', CONSTRAINT = 'membership_one_provider', TABLE = TG_TABLE_NAME;
     END IF;
-    SELECT written.account_id INTO wrong
+    SELECT min(written.account_id) INTO wrong
         FROM written
         LEFT JOIN (
             SELECT edge.group_id, range_agg(daterange(edge.valid_from, edge.valid_to)) AS months
@@ -179,8 +180,8 @@ BEGIN
             GROUP BY edge.group_id
         ) AS lifetime ON lifetime.group_id = written.group_id
         WHERE written.group_id IS NOT NULL AND written.superseded_by_id IS NULL
-            AND (daterange(written.valid_from, written.valid_to) <@ lifetime.months) IS NOT TRUE LIMIT 1;
-    IF FOUND THEN
+            AND (daterange(written.valid_from, written.valid_to) <@ lifetime.months) IS NOT TRUE;
+    IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'account % would be in a group that does not exist in all of these months', wrong
             USING ERRCODE = 'check_violation', CONSTRAINT = 'membership_inside_group', TABLE = TG_TABLE_NAME;
     END IF;

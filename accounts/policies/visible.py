@@ -130,11 +130,13 @@ class SeenIn(Func):
         self,
         compiler: SQLCompiler,
         connection: BaseDatabaseWrapper,
-        *_args: Any,  # noqa: ANN401 Django's signature
-        **_kwargs: Any,  # noqa: ANN401 Django's signature
-    ) -> tuple[str, list[Any]]:
+        function: str | None = None,
+        template: str | None = None,
+        arg_joiner: str | None = None,
+        **extra_context: Any,  # noqa: ANN401 Django's signature
+    ) -> tuple[str, tuple[Any, ...]]:
         """An EXISTS over the set; the planner turns it into a semi-join."""
-        del connection
+        del connection, function, template, arg_joiner, extra_context
         node, month = self.get_source_expressions()
         node_sql, node_params = compiler.compile(node)
         month_sql, month_params = compiler.compile(month)
@@ -142,4 +144,4 @@ class SeenIn(Func):
             f"EXISTS (SELECT 1 FROM ({self._set.text}) AS visible WHERE visible.node_id = {node_sql}"  # noqa: S608 fixed names
             f" AND visible.valid_from <= {month_sql} AND visible.valid_to > {month_sql})"
         )
-        return text, [*self._set.params, *node_params, *month_params, *month_params]
+        return text, (*self._set.params, *node_params, *month_params, *month_params)

@@ -70,8 +70,8 @@ class GrantRow:
 
 
 _GRANTS = """
-SELECT held.role, held.user_id, person.username, held.user_group_id, team.name, held.ends_at, held.granted_at,
-       held.granted_by_id, held.authority
+SELECT held.role, held.user_id, person.username, held.user_group_id, team.name AS user_group, held.ends_at,
+       held.granted_at, held.granted_by_id, held.authority
 FROM accounts_grant held
 LEFT JOIN accounts_user person ON person.id = held.user_id
 LEFT JOIN auth_group team ON team.id = held.user_group_id
@@ -92,7 +92,9 @@ def grants_on(*, viewer: Viewer, node: NodeRef, first: int, after: GrantRow | No
     )
     with connection.cursor() as cursor:
         cursor.execute(_GRANTS, [node.kind.value, node.id, *key, first])
-        return [GrantRow(node, *row[:-1], tuple(row[-1])) for row in cursor.fetchall()]
+        columns = [column.name for column in cursor.description or ()]
+        rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    return [GrantRow(node=node, **(row | {"authority": tuple(row["authority"])})) for row in rows]
 
 
 def delegations_of(

@@ -57,9 +57,9 @@ def _grantee(*, user_id: int | None, user_group_id: int | None) -> dict[str, int
         if not User.objects.filter(id=user_id, is_active=True).exists():
             raise Invalid(f"there is no active user {user_id}", field="grantee")
         return {"user_id": user_id}
-    if not Group.objects.filter(id=user_group_id).exists():
+    if user_group_id is None or not Group.objects.filter(id=user_group_id).exists():
         raise Invalid(f"there is no user group {user_group_id}", field="grantee")
-    return {"group_id": int(user_group_id or 0)}
+    return {"group_id": user_group_id}
 
 
 def _rows(node: NodeRef, grantee: dict[str, int]) -> QuerySet[Any]:

@@ -262,5 +262,6 @@ def close_group(*, viewer: Viewer, group_id: int, month: date, frozen_months: Co
 def _require_empty(group_id: int, month: date) -> None:
     children = GroupEdge.objects.filter(parent_id=group_id, superseded_by__isnull=True)
     members = AccountMembership.objects.filter(group_id=group_id, superseded_by__isnull=True)
-    if any((row.valid_to or END) > month for row in [*children, *members]):
+    ends = [*children.values_list("valid_to", flat=True), *members.values_list("valid_to", flat=True)]
+    if any((end or END) > month for end in ends):
         raise NotEmpty("move or close what stands in the group first", field="group")

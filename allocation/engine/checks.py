@@ -33,17 +33,13 @@ def check_closed_classes(plan: Plan, used: Collection[tuple[str, str]]) -> tuple
     return findings.as_tuple()
 
 
-def check_sources(plan: Plan, named: Collection[str]) -> tuple[Finding, ...]:
-    """Return NO_SOURCE for usage that no line of emissions can reach.
+def check_regions(plan: Plan, named: Collection[str]) -> tuple[Finding, ...]:
+    """Return NO_SOURCE for regions whose usage no cluster can take: none of their clusters has a site.
 
-    `named` holds the clusters and regions that accepted usage rows name. `settle` reports the clusters among them, too;
-    a region without active clusters has no cluster that could.
+    `named` holds the clusters and regions that accepted usage rows name. Clusters without a line are reported by
+    `settle`; such a region has no cluster that could be.
     """
     findings = Findings()
-    reached = {cluster for code in named if code not in plan.clusters for cluster in plan.regions[code]}
-    for code, cluster in plan.clusters.items():
-        if code in reached | set(named) and not cluster.emission_lines:
-            findings.flag("NO_SOURCE", "clusters.csv", cluster.row, no_source(code))
     for code in sorted(set(named) - set(plan.clusters)):
         if not plan.regions[code]:
             findings.flag("NO_SOURCE", "usage.csv", None, f"region {code} has usage but no cluster with a site")

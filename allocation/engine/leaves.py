@@ -33,7 +33,8 @@ class Codebook:
     @classmethod
     def of(cls, codes: set[str], separator: str) -> Codebook:
         """Order `codes` as they compare with `separator` after them."""
-        return cls(tuple(sorted(codes, key=lambda code: code + separator)))
+        continued = sorted([code + separator for code in codes])
+        return cls(tuple(code.removesuffix(separator) for code in continued) if separator else tuple(continued))
 
     def places(self, dictionary: Sequence[str]) -> Int32s:
         """Return the place of every code of `dictionary`; -1 for codes that are not here."""
@@ -92,13 +93,6 @@ class Leaves:
             self.accounts[self.account[position]],
             self.groups[self.group[position]],
         )
-
-
-def _coded(codes: Sequence[str]) -> tuple[tuple[str, ...], Int32s]:
-    """Return the distinct codes and the index of each."""
-    place: dict[str, int] = {}
-    index = [place.setdefault(code, len(place)) for code in codes]
-    return tuple(place), np.array(index, dtype=np.int32)
 
 
 def _coded(codes: Sequence[str]) -> tuple[tuple[str, ...], Int32s]:

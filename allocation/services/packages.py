@@ -9,10 +9,10 @@ from django.db import transaction
 
 from accounts.models import Provider
 from accounts.services.refusal import require_operator
+from allocation.engine.checks import check_closed_classes, check_regions
 from allocation.engine.dependencies import closed_classes
 from allocation.engine.frames import Finding, PackageRejectedError
 from allocation.engine.plan import prepare
-from allocation.engine.units import ONE
 from allocation.exchange.catalogue import GroupPairs
 from allocation.exchange.methodology import options_digest, stored_options
 from allocation.exchange.package.digest import ContentDigest
@@ -140,11 +140,14 @@ def _check_usage(
     usage = read.usage_reader()
     pairs = GroupPairs()
     digest = ContentDigest(read.activity, read.usage.max_rejected_rows)
+    named: set[int] = set()
     for rows in usage.chunks(findings):
         spool.add(rows)
+        named.update(rows.column("cluster").unique().to_pylist())
         pairs.add(rows.column("account").to_numpy(), rows.column("resource_group").to_numpy())
         digest.usage(rows, usage.codes)
         progress(f"checked {usage.accepted + usage.rejected} rows of usage")
+    findings.extend(check_regions(plan, {usage.codes.places[place] for place in named}))
     digest.rejected(findings.all())
     machines = read.activity.tables["machines"]
     machine_pairs = (
@@ -191,17 +194,18 @@ def _store(
 
 
 def _check_closed_classes(package: Package, plan: Plan, findings: Findings) -> None:
-    """Report services that feed only each other. Which have usage is known when the rows are in."""
-    networks = {code: cluster.flows for code, cluster in plan.clusters.items() if cluster.flows}
-    if plan.options.dependencies != "reciprocal" or not networks:
+    """Report services that feed only each other. Which have usage is known when the rows are in.
+
+    Usage opens classes and never closes one, so it is summed only for services that are closed in without any.
+    """
+    networks = [cluster.flows for cluster in plan.clusters.values() if cluster.flows]
+    if plan.options.dependencies != "reciprocal":
         return
-    used = used_services(package)
-    severity = "package" if plan.options.closed_class == "error" else "flag"
-    for code, flows in networks.items():
-        usage = {service: ONE for cluster, service in used if cluster == code}
-        for members in closed_classes(usage, flows):
-            message = f"in cluster {code} these services feed only each other: {', '.join(members)}"
-            findings.add(Finding("CLOSED_CLASS", severity, "service_use.csv", None, message))
+    doubtful = {service for flows in networks for members in closed_classes((), flows) for service in members}
+    if not doubtful:
+        return
+    for finding in check_closed_classes(plan, used_services(package, doubtful)):
+        findings.add(finding)
     if findings.rejected():
         raise _RejectedError
 

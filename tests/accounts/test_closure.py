@@ -108,7 +108,7 @@ def test_refreshing_a_subtree_equals_rebuilding(tree: list[list[tuple[int | None
         ended = GroupEdge.objects.filter(group=group, superseded_by=None).order_by("valid_from").first()
         assert ended is not None
         GroupEdge.objects.filter(pk=ended.pk).update(superseded_by=later)
-        make.edge(group, None, f"{ended.valid_from:%Y-%m}", ended.valid_to and f"{ended.valid_to:%Y-%m}")
+        make.edge(group, None, f"{ended.valid_from:%Y-%m}", f"{ended.valid_to:%Y-%m}" if ended.valid_to else None)
         closure.refresh(directory_id=inside.pk, group_ids=[group.pk])
         assert closure.verify(directory_ids=[inside.pk]) == []
 

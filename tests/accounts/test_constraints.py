@@ -9,6 +9,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from accounts.models import (
+    Account,
+    AccountGroup,
     AccountMembership,
     AuditEntry,
     DelegatedAdministrator,
@@ -47,7 +49,9 @@ def _refused(why: str) -> Iterator[None]:
         yield
 
 
-def _membership(account: object, directory: ResourceDirectory, group: object, start: str, end: str | None) -> None:
+def _membership(
+    account: Account, directory: ResourceDirectory, group: AccountGroup | None, start: str, end: str | None
+) -> None:
     AccountMembership.objects.create(
         account=account,
         directory=directory,
@@ -166,27 +170,26 @@ def test_owners_of_nodes_never_change() -> None:
     group, account = make.group("g", root), make.account("x")
     part = make.resource_group(account)
     far = make.provider("another")
-    for change in (
-        lambda: type(account).objects.filter(pk=account.pk).update(provider=far),
-        lambda: ResourceDirectory.objects.filter(pk=root.pk).update(provider=far),
-        lambda: type(group).objects.filter(pk=group.pk).update(directory=other),
-        lambda: ResourceGroup.objects.filter(pk=part.pk).update(account=make.account("y")),
-    ):
-        with _refused("never changes"):
-            change()
+    with _refused("never changes"):
+        Account.objects.filter(pk=account.pk).update(provider=far)
+    with _refused("never changes"):
+        ResourceDirectory.objects.filter(pk=root.pk).update(provider=far)
+    with _refused("never changes"):
+        AccountGroup.objects.filter(pk=group.pk).update(directory=other)
+    with _refused("never changes"):
+        ResourceGroup.objects.filter(pk=part.pk).update(account=make.account("y"))
 
 
 def test_recorded_rows_are_superseded_once_and_nothing_else() -> None:
     root = make.directory()
     group = make.group("g", root)
     make.account("x", [(group, "2025-01", None)])
-    for rows in (GroupEdge.objects.filter(group=group), AccountMembership.objects.filter(group=group)):
-        for change in (
-            lambda rows=rows: rows.update(valid_to=make.month("2030-01")),
-            lambda rows=rows: rows.delete(),
-        ):
-            with _refused("superseded, never changed"):
-                change()
+    for model in (GroupEdge, AccountMembership):
+        rows = model._default_manager.filter(group=group)  # noqa: SLF001 Django's name
+        with _refused("superseded, never changed"):
+            rows.update(valid_to=make.month("2030-01"))
+        with _refused("superseded, never changed"):
+            rows.delete()
         rows.update(superseded_by=make.version(root))
         with _refused("superseded, never changed"):
             rows.update(superseded_by=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from accounts import closure
 from accounts.models import (
@@ -43,7 +43,12 @@ def enterprise(name: str = "Acme") -> EnterpriseParent:
     return EnterpriseParent.objects.get_or_create(external_id=name.lower(), defaults={"name": name})[0]
 
 
-def directory(name: str = "root", *, of: EnterpriseParent | None = None, **fields: object) -> ResourceDirectory:
+def directory(
+    name: str = "root",
+    *,
+    of: EnterpriseParent | None = None,
+    **fields: Any,  # noqa: ANN401 columns of the model
+) -> ResourceDirectory:
     """A directory of the company, at the provider `cloud` unless told otherwise."""
     fields.setdefault("provider", provider())
     fields.setdefault("external_id", f"r-{next(_numbers)}")
@@ -88,7 +93,7 @@ def group(
 def account(
     name: str,
     stays: Iterable[tuple[ResourceDirectory | AccountGroup, str, str | None]] = (),
-    **fields: object,
+    **fields: Any,  # noqa: ANN401 columns of the model
 ) -> Account:
     """An account that stood in these groups or directly under these directories in these months."""
     stays = list(stays)
@@ -117,7 +122,10 @@ def resource_group(of: Account, code: str = "default") -> ResourceGroup:
 
 
 def delegation(
-    to: Account, inside: ResourceDirectory, group: AccountGroup | None = None, **fields: object
+    to: Account,
+    inside: ResourceDirectory,
+    group: AccountGroup | None = None,
+    **fields: Any,  # noqa: ANN401 columns of the model
 ) -> DelegatedAdministrator:
     """The account is a delegated administrator since the beginning of 2026."""
     fields.setdefault("registered_at", datetime(2026, 1, 1, tzinfo=UTC))

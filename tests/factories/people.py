@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from django.contrib.auth.models import Group, Permission
 
@@ -85,8 +85,8 @@ def give(  # noqa: PLR0913 columns of a grant
         "granted_by": granted_by,
     }
     if isinstance(to, User):
-        return USER_GRANTS[kind]._default_manager.create(user=to, **fields)  # noqa: SLF001 Django's name
-    return USER_GROUP_GRANTS[kind]._default_manager.create(group=to, **fields)  # noqa: SLF001 Django's name
+        return cast("Grant", USER_GRANTS[kind]._default_manager.create(user=to, **fields))  # noqa: SLF001 Django's name
+    return cast("Grant", USER_GROUP_GRANTS[kind]._default_manager.create(group=to, **fields))  # noqa: SLF001 Django's name
 
 
 def viewing(user: User, now: datetime = NOW) -> Viewer:

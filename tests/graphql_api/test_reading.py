@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.web_role import as_owner
 from allocation.policies import Kind, NodeKey
 from allocation.selectors import cube
 from graphql_api.types.nodes import id_of
@@ -345,7 +346,8 @@ def test_one_answer_never_mixes_two_publications(world: World, monkeypatch: pyte
     asked: list[bool] = []
 
     def restated_just_before(**given: Any) -> Any:  # noqa: ANN401 whatever the selector takes
-        publish_month(world, "p", month("2025-02"), number=2 + len(asked), factor=10)
+        with as_owner():
+            publish_month(world, "p", month("2025-02"), number=2 + len(asked), factor=10)
         asked.append(True)
         return real(**given)
 

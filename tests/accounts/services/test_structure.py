@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from accounts import closure
-from accounts.models import AccountMembership, AuditEntry, GroupEdge, NodeStatus, TreeVersion
+from accounts.models import (
+    Account,
+    AccountGroup,
+    AccountMembership,
+    AuditEntry,
+    GroupEdge,
+    NodeStatus,
+    ResourceDirectory,
+    TreeVersion,
+)
 from accounts.services import directories, groups, memberships
 from accounts.services.quotas import PRESETS, QuotaExceeded, Quotas
 from accounts.services.refusal import Invalid, NotFound, PermissionDenied
@@ -13,24 +24,29 @@ from accounts.services.timeline import MonthPublished
 from tests.factories import hierarchy as make
 from tests.factories import people
 
+if TYPE_CHECKING:
+    from accounts.policies import Viewer
+
 pytestmark = pytest.mark.django_db
 m = make.month
 
 
-def _stays(group: groups.AccountGroup) -> list[tuple[int | None, str, str | None]]:
+def _stays(group: AccountGroup) -> list[tuple[int | None, str, str | None]]:
     rows = GroupEdge.objects.filter(group=group, superseded_by=None).order_by("valid_from")
-    return [(row.parent_id, f"{row.valid_from:%Y-%m}", row.valid_to and f"{row.valid_to:%Y-%m}") for row in rows]
+    return [
+        (row.parent_id, f"{row.valid_from:%Y-%m}", f"{row.valid_to:%Y-%m}" if row.valid_to else None) for row in rows
+    ]
 
 
-def _places(account: memberships.Account) -> list[tuple[int, int | None, str, str | None]]:
+def _places(account: Account) -> list[tuple[int, int | None, str, str | None]]:
     rows = AccountMembership.objects.filter(account=account, superseded_by=None).order_by("valid_from")
     return [
-        (row.directory_id, row.group_id, f"{row.valid_from:%Y-%m}", row.valid_to and f"{row.valid_to:%Y-%m}")
+        (row.directory_id, row.group_id, f"{row.valid_from:%Y-%m}", f"{row.valid_to:%Y-%m}" if row.valid_to else None)
         for row in rows
     ]
 
 
-def _boss() -> people.Viewer:
+def _boss() -> Viewer:
     return people.viewing(people.operator())
 
 
@@ -165,12 +181,12 @@ def test_administrators_move_only_between_places_that_they_administer() -> None:
     people.give(user, foreign)
     viewer = people.viewing(user)
 
-    def move(account: memberships.Account, to: groups.AccountGroup | None, month: str = "2026-01") -> None:
+    def move(account: Account, to: AccountGroup | None, month: str = "2026-01") -> None:
         memberships.move_accounts(
             viewer=viewer,
             account_ids=[account.pk],
             directory_id=root.pk,
-            group_id=to and to.pk,
+            group_id=None if to is None else to.pk,
             month=m(month),
             frozen_months=(),
         )
@@ -214,7 +230,7 @@ def test_published_months_are_changed_by_operators_only() -> None:
     user = people.person()
     people.give(user, root, "administrator")
 
-    def move(viewer: people.Viewer, month: str) -> None:
+    def move(viewer: Viewer, month: str) -> None:
         memberships.move_accounts(
             viewer=viewer,
             account_ids=[x.pk],
@@ -242,7 +258,7 @@ def test_accounts_join_move_between_directories_and_leave() -> None:
     x = make.account("x")
     boss = _boss()
 
-    def place(to: memberships.ResourceDirectory, month: str) -> None:
+    def place(to: ResourceDirectory, month: str) -> None:
         memberships.move_accounts(
             viewer=boss, account_ids=[x.pk], directory_id=to.pk, group_id=None, month=m(month), frozen_months=()
         )
@@ -265,7 +281,7 @@ def test_accounts_of_other_providers_and_closed_ones_cannot_join() -> None:
     closed = make.account("y")
     memberships.close_account(viewer=boss, account_id=closed.pk, month=m("2026-01"))
 
-    def join(account: memberships.Account) -> None:
+    def join(account: Account) -> None:
         memberships.move_accounts(
             viewer=boss,
             account_ids=[account.pk],
@@ -310,18 +326,18 @@ def test_quotas_limit_depth_groups_and_accounts() -> None:
     boss = _boss()
     directories.set_quotas(viewer=boss, directory_id=root.pk, quotas=Quotas(depth=2, groups=3, accounts=1))
 
-    def create(parent: groups.AccountGroup | None, name: str) -> groups.AccountGroup:
+    def create(parent: AccountGroup | None, name: str) -> AccountGroup:
         return groups.create_group(
             viewer=boss,
             directory_id=root.pk,
-            parent_id=parent and parent.pk,
+            parent_id=None if parent is None else parent.pk,
             external_id=name,
             name=name,
             month=m("2026-01"),
             frozen_months=(),
         )
 
-    def join(account: memberships.Account) -> None:
+    def join(account: Account) -> None:
         memberships.move_accounts(
             viewer=boss,
             account_ids=[account.pk],

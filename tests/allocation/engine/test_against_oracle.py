@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from allocation.engine.checks import check_closed_classes, check_sources
+from allocation.engine.checks import check_closed_classes, check_regions
 from allocation.engine.frames import ENERGY_LINE, PackageRejectedError
 from allocation.engine.plan import prepare
 from tests.allocation.engine.packages import Package, export, rows_of, settle_all
@@ -100,7 +100,7 @@ def found_by_the_engine(package: Package) -> set[Key]:
     for cluster in plan.clusters:
         usage = package.usage(cluster, plan)
         used |= {(cluster, usage.services[s]) for s, q in zip(usage.service, usage.quantity, strict=True) if q > 0}
-    found = [*check_closed_classes(plan, used), *check_sources(plan, known)]
+    found = [*check_closed_classes(plan, used), *check_regions(plan, known)]
     if not any(f.severity == "package" for f in found):
         found += settle_all(package)[1]
     return {(f.code, f.severity, f.file, f.row) for f in found}

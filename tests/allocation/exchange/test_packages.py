@@ -170,7 +170,7 @@ def test_usage_is_summed_exactly_and_regions_are_divided(tmp_path: Path) -> None
     assert net(read_usage(package, "k3")) == {("s2", "a2", "default"): Fraction(0)}
     assert net(read_usage(package, "k4")) == {}
     assert read_usage(package, "k3").quantity.dtype == np.int64
-    assert used_services(package) == {("k1", "s1"), ("k2", "s1")}
+    assert used_services(package, ["s1", "s2"]) == {("k1", "s1"), ("k2", "s1")}
 
 
 def test_groups_of_core_services_are_netted_together(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_groups_of_core_services_are_netted_together(tmp_path: Path) -> None:
         ["k1", "s1", "a1", "h", "-5"],
         ["k3", "s1", "a1", "h", "1"],
     ]
-    assert used_services(loaded(sample.write(tmp_path))) == {("k1", "s1"), ("k3", "s1")}
+    assert used_services(loaded(sample.write(tmp_path)), ["s1", "s2"]) == {("k1", "s1"), ("k3", "s1")}
 
 
 def test_the_same_package_twice_changes_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,160 @@
+"""Every answer of the GraphQL API about a world beside what the model says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.test import Client
+
+from accounts.models import User
+from accounts.months import format_month, shift
+from allocation.policies import Kind, NodeKey
+from graphql_api.types.nodes import id_of
+from tests.security.model import DIRECTORY, ENTERPRISE, MISCELLANEOUS, Node
+from tests.security.worlds import MONTHS, World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from tests.security.comparison import Findings
+
+PAGE = 8
+_FRAGMENT = """
+fragment Seen on HierarchyNode {
+  id name access path { id name }
+  emissions(period: $period) {
+    complete
+    total { microgramsCO2e status }
+    byMonth { month emissions { microgramsCO2e } }
+    omissions { reason months accounts }
+    byService(first: 20) { edges { node { emissions { microgramsCO2e } } } }
+  }
+  children(period: $period, first: 50) { totalCount edges { node { id } emissions { microgramsCO2e } } }
+}"""
+
+
+@dataclass
+class Api:
+    """The API as one person asks it."""
+
+    world: World
+    person: int
+    findings: Findings
+
+    def __post_init__(self) -> None:
+        self.client = Client()
+        self.client.force_login(User.objects.get(pk=self.person), backend="django.contrib.auth.backends.ModelBackend")
+
+    def compare(self) -> None:
+        """Ask about every node, about the synthetic ones, and about some that do not exist."""
+        model = self.world.model
+        rest = [Node(MISCELLANEOUS, directory.id) for directory in model.directories]
+        absent = [Node(kind, 10**9) for kind in ("account", "account_group", "resource_directory")]
+        nodes = [*sorted(model.nodes()), *rest, *absent]
+        self.numbers, self.seen = model.numbers(self.person, self.world.now), model.seen(self.person, self.world.now)
+        self.named = model.named(self.person, self.world.now)
+        self.operator = model.is_operator(self.person)
+        for start in range(0, len(nodes), PAGE):
+            self._compare_page(nodes[start : start + PAGE])
+
+    def _compare_page(self, nodes: Sequence[Node]) -> None:
+        fields = " ".join(f"n{number}: hierarchyNode(id: $i{number}) {{ ...Seen }}" for number in range(len(nodes)))
+        names = ", ".join(f"$i{number}: ID!" for number in range(len(nodes)))
+        variables: dict[str, Any] = {f"i{number}": identity(node) for number, node in enumerate(nodes)}
+        variables["period"] = {"from": format_month(MONTHS[0]), "until": format_month(shift(MONTHS[-1], 1))}
+        body = {"query": f"query({names}, $period: PeriodInput!) {{ {fields} }} {_FRAGMENT}", "variables": variables}
+        response = self.client.post("/graphql/", data=json.dumps(body), content_type="application/json")
+        answer = json.loads(response.content)
+        if "errors" in answer:
+            raise AssertionError(f"world {self.world.seed}, {self.person}: {answer['errors'][:2]}")
+        for number, node in enumerate(nodes):
+            self._compare_node(node, answer["data"][f"n{number}"])
+
+    def differ(self, *, leak: bool, about: str) -> None:
+        """Note a difference."""
+        text = f"world {self.world.seed}, viewer {self.person}: {about}"
+        (self.findings.leaks if leak else self.findings.denials).append(text)
+
+    def equal(self, about: str, found: object, expected: object) -> None:
+        """One answered question; a difference in a number or a list is a leak until somebody has looked at it."""
+        self.findings.compared += 1
+        if found != expected:
+            self.differ(leak=True, about=f"{about}: {found} instead of {expected}")
+
+    def known(self, node: Node) -> bool:
+        """Whether the viewer may know the node at all."""
+        if node.kind == MISCELLANEOUS:
+            node = Node(DIRECTORY, node.id)
+        exists = node in set(self.world.model.nodes())
+        return exists and (self.operator or any(pair[0] == node for pair in self.named))
+
+    def _compare_node(self, node: Node, answer: dict[str, Any] | None) -> None:
+        self.equal(f"{node} is known", answer is not None, self.known(node))
+        if answer is None or not self.known(node):
+            return
+        whole = Node(DIRECTORY, node.id) if node.kind == MISCELLANEOUS else node
+        visible = self.operator or any(pair[0] == whole for pair in self.seen)
+        self.equal(f"{node} access", answer["access"], "VISIBLE" if visible else "NAME_ONLY")
+        for step in answer["path"]:
+            self.equal(f"{node} path", step["id"] in self._identities(), True)
+        self._compare_emissions(node, answer["emissions"])
+        self._compare_children(node, answer["children"])
+
+    def _identities(self) -> set[str]:
+        nodes = {node for node, _ in self.named} | (set(self.world.model.nodes()) if self.operator else set())
+        return {identity(node) for node in nodes} | {
+            identity(Node(MISCELLANEOUS, node.id)) for node in nodes if node.kind == DIRECTORY
+        }
+
+    def expected_ug(self, node: Node, months: Sequence[date]) -> int:
+        """What the model adds up."""
+        return self.world.model.total_ug(self.person, node, months, self.world.now, visible=self.numbers)
+
+    def _compare_emissions(self, node: Node, answer: dict[str, Any]) -> None:
+        for month, point in zip(MONTHS, answer["byMonth"], strict=True):
+            expected = self.expected_ug(node, [month])
+            found = point["emissions"]["microgramsCO2e"]
+            self.equal(f"{node} in {month}", int(found or 0), expected)
+            if found is None and self._is_there(node, month):
+                self.differ(leak=False, about=f"{node} in {month} has no value")
+        self.equal(f"{node} total", int(answer["total"]["microgramsCO2e"] or 0), self.expected_ug(node, MONTHS))
+        shares = [int(edge["node"]["emissions"]["microgramsCO2e"] or 0) for edge in answer["byService"]["edges"]]
+        self.equal(f"{node} by service", sum(shares), self.expected_ug(node, MONTHS))
+        self.equal(f"{node} services in order", shares, sorted(shares, reverse=True))
+        if answer["complete"]:
+            self.equal(f"{node} is complete", all(self._whole(node, month) for month in MONTHS), expected=True)
+
+    def _whole(self, node: Node, month: date) -> bool:
+        whole = Node(DIRECTORY, node.id) if node.kind == MISCELLANEOUS else node
+        if node.kind == ENTERPRISE:
+            return all(
+                (directory, month) in self.numbers
+                for directory, known in self.world.model.directories.items()
+                if known.enterprise == node
+            )
+        return (whole, month) in self.numbers
+
+    def _is_there(self, node: Node, month: date) -> bool:
+        """Whether a published number of a directory, group or account must not be blank."""
+        model = self.world.model
+        if node.kind not in {DIRECTORY, "account"} or (node, month) not in self.numbers:
+            return False
+        provider = model.directories[node].provider if node.kind == DIRECTORY else model.accounts[node]
+        return model.shown(provider, month) is not None
+
+    def _compare_children(self, node: Node, answer: dict[str, Any]) -> None:
+        expected = self.world.model.visible_children(self.person, node, MONTHS, self.world.now, named=self.named)
+        totals = {identity(child): self.expected_ug(child, sorted(months)) for child, months in expected.items()}
+        found = {edge["node"]["id"]: int(edge["emissions"]["microgramsCO2e"] or 0) for edge in answer["edges"]}
+        self.equal(f"{node} children", found, totals)
+        self.equal(f"{node} number of children", answer["totalCount"], len(totals))
+        values = [int(edge["emissions"]["microgramsCO2e"] or -1) for edge in answer["edges"]]
+        self.equal(f"{node} children in order", values, sorted(values, reverse=True))
+
+
+def identity(node: Node) -> str:
+    """The global id of a node."""
+    return str(id_of(NodeKey(Kind(node.kind), node.id)))

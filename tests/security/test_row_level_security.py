@@ -1,0 +1,179 @@
+"""The database alone refuses: as the web role, without any policy of the application, nothing more is readable.
+
+Every statement here reads the tables bare, as a forgotten policy would.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import connection, transaction
+from django.db.utils import ProgrammingError
+
+from accounts.web_role import PROTECTED, WEB_ROLE, as_web
+from tests.factories import people
+from tests.factories.hierarchy import NOW
+from tests.read_model.world import World, small_world
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from accounts.models import User
+
+pytestmark = pytest.mark.django_db
+
+BARE = "SELECT count(*) FROM {}"
+LEAVES = """
+SELECT run.month::text, account.external_id, part.code, row.ug
+FROM allocation_ledgerrow row
+JOIN allocation_allocationrun run ON run.id = row.run_id
+JOIN accounts_account account ON account.id = row.account_id
+JOIN accounts_resourcegroup part ON part.id = row.resource_group_id
+"""
+
+
+@pytest.fixture
+def world(db: None) -> World:  # noqa: ARG001 the database is needed
+    return small_world()
+
+
+def counts(viewer_id: int | None, now: datetime | None = NOW) -> dict[str, int]:
+    """How many rows of each protected table the viewer can read by a bare statement."""
+    found = {}
+    with as_web(viewer_id=viewer_id, now=now), connection.cursor() as cursor:
+        for table in PROTECTED:
+            cursor.execute(BARE.format(table))
+            found[table] = cursor.fetchone()[0]
+    return found
+
+
+def test_without_a_viewer_nothing_is_there(world: World) -> None:
+    assert all(counts(world.made["operator"].pk).values())
+    assert not any(counts(None).values())
+    assert not any(counts(world.made["operator"].pk, now=None).values())
+    assert not any(counts(world.made["nobody"].pk).values())
+    assert not any(counts(10**15).values())
+
+
+def test_the_owner_reads_on_after_the_transaction_and_the_web_role_has_no_viewer_left(world: World) -> None:
+    counts(world.made["operator"].pk)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user = %s, current_setting('canopy.viewer', true)", [WEB_ROLE])
+        assert cursor.fetchone() == (False, "")
+        cursor.execute(f"SET LOCAL ROLE {WEB_ROLE}")
+        cursor.execute(BARE.format("allocation_ledgerrow"))
+        assert cursor.fetchone() == (0,)
+        cursor.execute("RESET ROLE")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_leaks_into_the_next_request_of_a_pooled_connection() -> None:
+    world = small_world()
+    assert all(counts(world.made["operator"].pk).values())
+    with connection.cursor() as cursor:
+        # The connection was never closed: the next transaction on it knows neither role nor viewer nor instant.
+        cursor.execute(
+            "SELECT current_user = %s, current_setting('canopy.viewer', true), current_setting('canopy.now', true)",
+            [WEB_ROLE],
+        )
+        assert cursor.fetchone() == (False, "", "")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL ROLE {WEB_ROLE}")
+        for table in PROTECTED:
+            cursor.execute(BARE.format(table))
+            assert cursor.fetchone() == (0,), table
+
+
+def test_a_failing_request_leaves_nothing_behind(world: World) -> None:
+    with pytest.raises(ZeroDivisionError), as_web(viewer_id=world.made["operator"].pk, now=NOW):
+        raise ZeroDivisionError
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user = %s, current_setting('canopy.viewer', true)", [WEB_ROLE])
+        assert cursor.fetchone()[0] is False
+
+
+def refused(world: World, statement: str) -> None:
+    """Not even for an operator has the web role the right to do this."""
+    operator = world.made["operator"].pk
+    with (
+        pytest.raises(ProgrammingError, match="permission denied"),
+        as_web(viewer_id=operator, now=NOW),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+
+
+def test_partitions_are_closed_to_the_web_role(world: World) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = ANY(%s::regclass[])", [[*PROTECTED]]
+        )
+        partitions = [row[0] for row in cursor.fetchall()]
+    assert len(partitions) >= len(PROTECTED)
+    for partition in partitions:
+        refused(world, BARE.format(partition))
+
+
+@pytest.mark.parametrize("table", PROTECTED)
+@pytest.mark.parametrize("change", ["DELETE FROM {}", "UPDATE {} SET id = id", "INSERT INTO {} SELECT * FROM {}"])
+def test_numbers_are_read_only_to_the_web_role(world: World, table: str, change: str) -> None:
+    refused(world, change.format(table, table))
+
+
+def test_the_audit_log_can_only_grow(world: World) -> None:
+    for change in ("DELETE FROM accounts_auditentry", "UPDATE accounts_auditentry SET action = ''"):
+        refused(world, change)
+
+
+def leaves(user: User) -> set[tuple[str, str, str, int]]:
+    """The ledger as the viewer reads it bare."""
+    with as_web(viewer_id=user.pk, now=NOW), connection.cursor() as cursor:
+        cursor.execute(LEAVES)
+        return set(cursor.fetchall())
+
+
+def test_a_moved_account_is_seen_by_either_parent_in_its_own_months(world: World) -> None:
+    everything = leaves(world.made["operator"])
+    of_mover = {leaf for leaf in everything if leaf[1] == "mover"}
+    by_a = {leaf for leaf in leaves(world.made["viewer-a"]) if leaf[1] == "mover"}
+    by_b = {leaf for leaf in leaves(world.made["viewer-b"]) if leaf[1] == "mover"}
+    assert by_a
+    assert by_b
+    assert not by_a & by_b
+    assert max(month for month, *_ in by_a) < min(month for month, *_ in by_b)
+    assert leaves(world.made["viewer-mover"]) == of_mover
+
+
+def test_a_revoked_or_expired_role_is_gone_at_once(world: World) -> None:
+    person = people.person()
+    grant = people.give(person, world.made["north"])
+    assert all(counts(person.pk).values())
+    type(grant).objects.filter(pk=grant.pk).update(ends_at=NOW)
+    assert not any(counts(person.pk).values())
+    type(grant).objects.filter(pk=grant.pk).update(ends_at=None)
+    type(person).objects.filter(pk=person.pk).update(is_active=False)
+    assert not any(counts(person.pk).values())
+
+
+def test_the_start_up_check_tells_a_role_that_is_too_powerful() -> None:
+    from django.core.checks import run_checks  # noqa: PLC0415 beside its only use
+
+    def found() -> set[str]:
+        return {str(message.id) for message in run_checks(databases=["default"], tags=["database"])} & CODES
+
+    assert found() == set()
+    for make_it_wrong, code in (
+        (f"ALTER ROLE {WEB_ROLE} BYPASSRLS", "accounts.E002"),
+        ("GRANT {} TO {}", "accounts.E003"),
+        ("ALTER TABLE allocation_ledgerrow NO FORCE ROW LEVEL SECURITY", "accounts.E004"),
+        (f"ALTER ROLE {WEB_ROLE} LOGIN", "accounts.W001"),
+    ):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT quote_ident(current_user)")
+            cursor.execute(make_it_wrong.format(cursor.fetchone()[0], WEB_ROLE))
+            assert code in found(), make_it_wrong
+            transaction.set_rollback(True)
+
+
+CODES = {"accounts.E001", "accounts.E002", "accounts.E003", "accounts.E004", "accounts.E005", "accounts.W001"}
