@@ -172,14 +172,14 @@ def operator_user() -> User:
     return made
 
 
-def _execute(text: str, params: dict[str, object] | None = None) -> None:
+def _execute(text: str, params: dict[str, int | dt.date] | None = None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(text, params)
 
 
 def _write_tree(provider: Provider, directory: ResourceDirectory, chosen: argparse.Namespace) -> None:
     version = TreeVersion.objects.create(directory=directory, recorded_at=timezone.now())
-    params = {
+    params: dict[str, int | dt.date] = {
         "provider": provider.pk,
         "directory": directory.pk,
         "version": version.pk,
