@@ -55,6 +55,11 @@ class Loaders:
         self.question_by_asked: DataLoader[Asked, tuple[Question, EmissionsFilter]] = DataLoader(self._questions)
         self.figures_by_restatement: DataLoader[Changed, tuple[Figure, Figure]] = DataLoader(self._changes)
 
+    def forget(self) -> None:
+        """Forget what was read: something was changed."""
+        for loader in (self.node_by_key, self.path_by_key, self.series_by_key, self.figures_by_restatement):
+            loader.clear_all()
+
     async def _changes(self, keys: list[Changed]) -> Sequence[tuple[Figure, Figure]]:
         found = await self.context.call(restatements.changes, viewer=self.context.viewer, asked=keys)
         return [found[key] for key in keys]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,4 +72,10 @@ def _read(condition: str, viewer: Viewer, published: Published, params: dict[str
         cursor.execute(
             _METHODOLOGIES.format(where=condition), {"viewer": viewer.user_id, "now": viewer.now} | pins | params
         )
-        return [Methodology(*(*row[:-1], tuple(row[-1]))) for row in cursor.fetchall()]
+        return [_row(row) for row in cursor.fetchall()]
+
+
+def _row(row: tuple[Any, ...]) -> Methodology:
+    ident, provider, name, version, preset, gwp_set, options, bound_at, months = row
+    # A raw cursor hands JSON out as text.
+    return Methodology(ident, provider, name, version, preset, gwp_set, json.loads(options), bound_at, tuple(months))

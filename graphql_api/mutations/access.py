@@ -289,7 +289,6 @@ def node_key(text: str, field: str, kind: Kind | None = None) -> NodeKey:
 
 
 async def _node(info: Info, key: NodeKey) -> Any:  # noqa: ANN401 the type that the key's kind has
-    info.context.loaders.node_by_key.clear(key)
     row = await info.context.loaders.node_by_key.load(key)
     if row is None:  # who administers a node sees it
         raise bad_input("The node is no longer visible.")

@@ -101,9 +101,11 @@ async def carried_out(
         return dict(answer)
 
     try:
-        return await context.change(service)
+        answer = await context.change(service)
     except Refusal as refusal:
         return told(refusal)
+    context.loaders.forget()
+    return answer
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 inputs hold anything that JSON can

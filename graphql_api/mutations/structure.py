@@ -244,7 +244,6 @@ async def _group_after(info: Info, given: object, act: Callable[[], dict[str, An
     if isinstance(done, MutationRefusal):
         return done  # type: ignore[return-value] # one of the union
     key = NodeKey(Kind.ACCOUNT_GROUP, int(done["id"]))
-    info.context.loaders.node_by_key.clear(key)
     row = await info.context.loaders.node_by_key.load(key)
     if row is None:
         return NotFound(message="the group is no longer visible", code="NOT_FOUND", field=None)
