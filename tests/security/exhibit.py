@@ -126,23 +126,21 @@ def _people(world: World) -> None:
     one, a, b = Node(DIRECTORY, 9301), Node(GROUP, A), Node(GROUP, B)
     acme = world.model.directories[one].enterprise
     world.operator = _person(world, staff=True, operates=True)
-    _hold(world, _person(world, active=False), one)
-    _hold(world, _person(world), one, ends_at=world.now)
-    _hold(world, _person(world), one, ends_at=world.now + timedelta(seconds=1))
-    _hold(world, _person(world), a, role="administrator")
-    _hold(world, _person(world), b, role="administrator")
-    _hold(world, _person(world), Node(ACCOUNT, MOVER), inside=frozenset({b}))
-    _hold(world, _person(world), Node(ACCOUNT, MOVER))
-    _hold(world, _person(world), Node(GROUP, 9004))
-    _hold(world, _person(world), acme, role="administrator")
-    _hold(world, _person(world), Node(ACCOUNT, MANAGER), role="administrator")
-    _hold(
-        world, _person(world), Node(ACCOUNT, MANAGER), role="administrator", inside=frozenset({Node(GROUP, A_LONGER)})
-    )
-    _hold(world, _person(world), Node(ACCOUNT, ELSEWHERE))
-    _hold(world, _person(world), next(iter(world.model.resource_groups)))
+    hold(world, _person(world, active=False), one)
+    hold(world, _person(world), one, ends_at=world.now)
+    hold(world, _person(world), one, ends_at=world.now + timedelta(seconds=1))
+    hold(world, _person(world), a, role="administrator")
+    hold(world, _person(world), b, role="administrator")
+    hold(world, _person(world), Node(ACCOUNT, MOVER), inside=frozenset({b}))
+    hold(world, _person(world), Node(ACCOUNT, MOVER))
+    hold(world, _person(world), Node(GROUP, 9004))
+    hold(world, _person(world), acme, role="administrator")
+    hold(world, _person(world), Node(ACCOUNT, MANAGER), role="administrator")
+    hold(world, _person(world), Node(ACCOUNT, MANAGER), role="administrator", inside=frozenset({Node(GROUP, A_LONGER)}))
+    hold(world, _person(world), Node(ACCOUNT, ELSEWHERE))
+    hold(world, _person(world), next(iter(world.model.resource_groups)))
     deputy = _person(world)
-    _hold(world, deputy, Node(ACCOUNT, DEPUTY))
+    hold(world, deputy, Node(ACCOUNT, DEPUTY))
     _delegations(world)
     # Powers that are none: everything of Django's own, without being staff; staff without the permission.
     strong = _person(world, operates=True)
@@ -181,14 +179,14 @@ def _delegations(world: World) -> None:
             **fields,
         )
         world.model.delegations.append(Delegation(made.pk, Node(ACCOUNT, account), one, scope, **fields))
-        _hold(world, _person(world), Node(ACCOUNT, account))
+        hold(world, _person(world), Node(ACCOUNT, account))
 
 
 def _person(world: World, **fields: bool) -> int:
     return world.add_person(**fields)
 
 
-def _hold(  # noqa: PLR0913 columns of a grant
+def hold(  # noqa: PLR0913 columns of a grant
     world: World,
     person: int,
     node: Node,

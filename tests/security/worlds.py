@@ -54,6 +54,7 @@ class World:
     now: datetime = FIRST_DAY
     operator: int = 0
     teams: list[int] = field(default_factory=list)
+    actors: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)  # noqa: S311 a reproducible world, not a secret
