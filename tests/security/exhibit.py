@@ -77,7 +77,7 @@ def _stand(world: World, group: int, directory: Node, parent: Node, months: Sequ
         valid_to=AFTER[0] if months is BEFORE else None,
         recorded_by=make.version(),
     )
-    world.model.put([Node(GROUP, group)], months, parent)  # type: ignore[arg-type] # months
+    world.model.put([Node(GROUP, group)], months, parent)
 
 
 def _accounts(world: World, provider: int) -> None:
