@@ -96,7 +96,10 @@ REPORTS: pytest.StashKey[list[pytest.TestReport]] = pytest.StashKey()
 
 @pytest.fixture
 def browsing(
-    request: pytest.FixtureRequest, committed: None, live_api: str, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    committed: None,  # noqa: ARG001 clears the tables that the browser's data were committed to
+    live_api: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Browsing]:
     """A window of a new browser; a test that fails leaves a picture of it in the state folder."""
     # Playwright keeps an event loop in this thread; our queries do not run inside it.
@@ -124,7 +127,7 @@ class Estate:
 
 
 @pytest.fixture
-def estate(committed: None) -> Estate:
+def estate(committed: None) -> Estate:  # noqa: ARG001 the same
     """Hierarchy, logins, and one package of one provider."""
     demo = read_demo()
     month = next(month for month in unpublished_months(demo) if month.index == 0)
