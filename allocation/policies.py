@@ -60,6 +60,13 @@ class NodeKey(NamedTuple):
         return cls(Kind(ref.kind.value), ref.id)
 
 
+class View(enum.StrEnum):
+    """By which tree months are rolled up. What may be seen is decided as-was in both."""
+
+    AS_WAS = "as_was"
+    AS_IS = "as_is"
+
+
 class Statement(NamedTuple):
     """The beginning of a statement (`WITH ...`, no comma at its end) and its parameters."""
 
@@ -79,6 +86,7 @@ class Question:
     published: Published
     period: Period
     role_kinds: frozenset[str] = frozenset(Kind)
+    view: View = View.AS_WAS
 
     def params(self) -> dict[str, Any]:
         """Parameters that every statement has."""
@@ -88,6 +96,7 @@ class Question:
             "now": self.viewer.now,
             "start": self.period.start,
             "bound": self.period.bound,
+            "today": self.viewer.month,
             "publications": [pin.publication_id for pin in pins],
             "runs": [pin.run_id for pin in pins],
             "providers": [pin.provider_id for pin in pins],
@@ -108,6 +117,44 @@ asked AS MATERIALIZED (
     SELECT number AS key, kind, node_id, months
     FROM unnest(%(kinds)s::text[], %(ids)s::bigint[], %(windows)s::datemultirange[])
         WITH ORDINALITY AS node (kind, node_id, months, number)
+)"""
+
+# As-is: what stood below a node in a month, then every account that stands below it today and did not then, and minus
+# every account that stood below it then and does not today. Accounts that never moved are in neither.
+JOINED = 1_000_000
+LEFT = 2_000_000
+ASKED_AS_IS = """
+given AS MATERIALIZED (
+    SELECT number AS key, kind, node_id, datemultirange(daterange(%(start)s, %(bound)s)) AS months
+    FROM unnest(%(kinds)s::text[], %(ids)s::bigint[]) WITH ORDINALITY AS node (kind, node_id, number)
+), stay AS (
+    SELECT given.key, member.account_id, daterange(member.valid_from, member.valid_to) AS months
+    FROM given
+    JOIN accounts_resourcedirectory directory
+        ON (given.kind IN ('resource_directory', 'miscellaneous') AND directory.id = given.node_id)
+        OR (given.kind = 'enterprise_parent' AND directory.enterprise_id = given.node_id)
+    JOIN accounts_accountmembership member ON member.directory_id = directory.id AND member.superseded_by_id IS NULL
+    WHERE given.kind <> 'miscellaneous' OR member.group_id IS NULL
+    UNION ALL
+    SELECT given.key, member.account_id,
+           daterange(member.valid_from, member.valid_to) * daterange(closure.valid_from, closure.valid_to)
+    FROM given
+    JOIN accounts_groupclosure closure ON closure.ancestor_id = given.node_id
+    JOIN accounts_accountmembership member
+        ON member.group_id = closure.descendant_id AND member.superseded_by_id IS NULL
+    WHERE given.kind = 'account_group'
+), inside AS MATERIALIZED (
+    SELECT stay.key, stay.account_id, range_agg(stay.months) AS months FROM stay GROUP BY stay.key, stay.account_id
+), asked AS MATERIALIZED (
+    SELECT key, kind, node_id, months FROM given
+    UNION ALL
+    SELECT inside.key + 1000000, 'account', inside.account_id, given.months - inside.months
+    FROM inside JOIN given ON given.key = inside.key
+    WHERE inside.months @> %(today)s::date AND NOT isempty(given.months - inside.months)
+    UNION ALL
+    SELECT inside.key + 2000000, 'account', inside.account_id, given.months * inside.months
+    FROM inside JOIN given ON given.key = inside.key
+    WHERE NOT inside.months @> %(today)s::date AND NOT isempty(given.months * inside.months)
 )"""
 
 _SEEN = """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from strawberry.dataloader import DataLoader
 
-from allocation.policies import NodeKey, Question
+from allocation.policies import NodeKey, Question, View
 from allocation.selectors import emissions, filters, nodes, publications, restatements
 from allocation.selectors.facts import NO_FILTER
 from allocation.selectors.filters import FilterCodes
@@ -33,6 +33,7 @@ class Asked(NamedTuple):
     period: Period
     codes: FilterCodes = FilterCodes()
     moment: datetime | None = None
+    view: View = View.AS_WAS
 
 
 class SeriesKey(NamedTuple):
@@ -77,7 +78,7 @@ class Loaders:
 
     async def _question(self, asked: Asked) -> tuple[Question, EmissionsFilter]:
         published = await self._published(asked.moment)
-        question = Question(self.context.viewer, published, asked.period, self.context.role_kinds)
+        question = Question(self.context.viewer, published, asked.period, self.context.role_kinds, asked.view)
         if asked.codes == FilterCodes():
             return question, NO_FILTER
         restricted = await self.context.call(

@@ -59,7 +59,7 @@ def by_month(
     Every month of the period is there, with the presence of its amounts. Nodes that do not exist are NOT_PERMITTED
     throughout, like those that are hidden.
     """
-    begun = facts(question, asked=asked_for(nodes), cut=Cut(restricted=restricted))
+    begun = facts(question, asked=asked_for(nodes, question.view), cut=Cut(restricted=restricted))
     amounts: dict[tuple[int, date], Amounts] = {}
     with connection.cursor() as cursor:
         cursor.execute(begun.text + _MONTHS.format(sums=sums_sql("fact")), begun.params)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import strawberry
 
-from allocation.policies import Kind
+from allocation.policies import Kind, View
 from allocation.selectors.amounts import Method, Scope
 from allocation.selectors.children import ChildOrder
 from allocation.selectors.comparisons import Comparison
@@ -59,6 +59,15 @@ described(
         "MISCELLANEOUS": "Stands for the accounts of a directory that are in no group.",
         "ACCOUNT": "A cloud account.",
         "RESOURCE_GROUP": "A resource group, tag or project inside an account.",
+    },
+)
+described(
+    View,
+    name="HierarchyView",
+    description="By which tree months are rolled up. What may be seen is decided by the tree of the month in both.",
+    values={
+        "AS_WAS": "Each month by the tree of that month: audited totals stay when the organisation changes.",
+        "AS_IS": "All months by the tree of today: for trends after a reorganisation.",
     },
 )
 described(
@@ -215,4 +224,5 @@ __all__ = [
     "Reason",
     "Scope",
     "Status",
+    "View",
 ]

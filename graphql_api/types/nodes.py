@@ -21,7 +21,7 @@ from graphql_api.scalars import Month, global_id, read_global_id
 from graphql_api.types.administration import AuditConnection, GrantConnection, audit_of, grants_of
 from graphql_api.types.arguments import After, First, InPeriod, PeriodInput, WithFilter, WithMethod
 from graphql_api.types.emissions import Emissions
-from graphql_api.types.enums import Access, ChildOrder, Kind, Method, Status
+from graphql_api.types.enums import Access, ChildOrder, Kind, Method, Status, View
 from graphql_api.types.summary import EmissionsSummary
 
 Info = strawberry.Info[Context, None]
@@ -97,6 +97,7 @@ class HierarchyNode(Node):
         info: Info,
         period: InPeriod,
         filter: WithFilter = None,
+        view: Annotated[View, strawberry.argument(description="By which tree months are rolled up.")] = View.AS_WAS,
         as_of: Annotated[
             datetime | None,
             strawberry.argument(description="What was published at this moment, whatever was restated since."),
@@ -105,7 +106,8 @@ class HierarchyNode(Node):
         """Summary."""
         codes = FilterCodes() if filter is None else filter.codes()
         return EmissionsSummary(
-            node_key=self.row.key, asked=Asked(period.period(), codes, checked_moment(as_of, info.context.now))
+            node_key=self.row.key,
+            asked=Asked(period.period(), codes, checked_moment(as_of, info.context.now), view),
         )
 
     @strawberry.field(

@@ -335,7 +335,7 @@ class EmissionsSummary:
         method: WithMethod = Method.LOCATION_BASED,
     ) -> Change:
         """Comparison."""
-        other = Asked(period.of(self.asked.period), self.asked.codes, self.asked.moment)
+        other = self.asked._replace(period=period.of(self.asked.period))
         before = await info.context.loaders.series_by_key.load(SeriesKey(self.node_key, other))
         return Change.of((await self._series(info)).total, before.total, method)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from django.contrib.auth.models import Permission
 
 from accounts import closure
-from accounts.models import Account, AccountGroup, AccountMembership, GroupEdge, NodeKind, User
+from accounts.models import Account, AccountGroup, AccountMembership, AccountUserPermission, GroupEdge, NodeKind, User
 from accounts.models.grants import NODE_MODELS
 from tests.factories import hierarchy as make
 from tests.factories import people
@@ -31,7 +31,7 @@ from tests.security.worlds import MONTHS, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
 A, A_LONGER, B, INSIDE = 9001, 90012, 9002, 9003
 MOVER, STAYER, DIRECT, MANAGER, DEPUTY, ELSEWHERE = 9001, 9102, 9103, 9104, 9105, 9106
@@ -68,7 +68,7 @@ def exhibit() -> World:
     return world
 
 
-def _stand(world: World, group: int, directory: Node, parent: Node, months: Sequence[object]) -> None:
+def _stand(world: World, group: int, directory: Node, parent: Node, months: Sequence[date]) -> None:
     GroupEdge.objects.create(
         directory_id=directory.id,
         group_id=group,
@@ -77,7 +77,7 @@ def _stand(world: World, group: int, directory: Node, parent: Node, months: Sequ
         valid_to=AFTER[0] if months is BEFORE else None,
         recorded_by=make.version(),
     )
-    world.model.put([Node(GROUP, group)], months, parent)  # type: ignore[arg-type] # months
+    world.model.put([Node(GROUP, group)], months, parent)
 
 
 def _accounts(world: World, provider: int) -> None:
@@ -150,21 +150,16 @@ def _people(world: World) -> None:
     )
     confused = _person(world)
     grant = people.give(User.objects.get(pk=confused), Account.objects.get(pk=STAYER))
-    type(grant).objects.bulk_update(
-        [_with(grant, Permission.objects.get(codename="viewer", content_type__model="accountgroup"))], ["permission"]
+    AccountUserPermission.objects.filter(pk=grant.pk).update(
+        permission=Permission.objects.get(codename="viewer", content_type__model="accountgroup")
     )
     _person(world)
-
-
-def _with(grant: object, permission: Permission) -> object:
-    grant.permission = permission  # type: ignore[attr-defined] # guardian's column
-    return grant
 
 
 def _delegations(world: World) -> None:
     long_ago, day = world.now - timedelta(days=30), timedelta(days=1)
     one, a = Node(DIRECTORY, 9301), Node(GROUP, A)
-    given = (
+    given: tuple[tuple[int, Node, dict[str, datetime]], ...] = (
         (DEPUTY, a, {}),
         (STAYER, one, {"ends_at": world.now}),
         (DIRECT, one, {"revoked_at": world.now - day}),

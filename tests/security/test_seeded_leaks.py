@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from accounts.models import AccountGroupUserPermission
 from accounts.policies import months_of
-from allocation.selectors import children, emissions
+from allocation.selectors import children, cube, emissions
 from tests.security import comparison
 from tests.security.api import Api
 from tests.security.comparison import Findings, compare_policies
@@ -240,7 +240,7 @@ def test_a_forgotten_policy_yields_no_number_that_the_database_does_not_allow(
 ) -> None:
     """With the policy off, row-level security alone keeps every total at what the viewer may see."""
     monkeypatch.setattr(emissions, "by_month", with_operators_eyes(published, emissions.by_month))
-    monkeypatch.setattr(emissions, "by_service", with_operators_eyes(published, emissions.by_service))
+    monkeypatch.setattr(cube, "cube", with_operators_eyes(published, cube.cube))
     findings = asked_by_viewers(published, monkeypatch)
     assert [leak for leak in findings.leaks if " 0 instead of" not in leak and "complete" not in leak] == []
 

@@ -83,7 +83,12 @@ class World:
         )
         if fields.get("operates"):
             user.user_permissions.add(Permission.objects.get(codename="operate", content_type__app_label="accounts"))
-        self.model.people[user.pk] = Person(**fields)
+        self.model.people[user.pk] = Person(
+            active=fields.get("active", True),
+            staff=fields.get("staff", False),
+            superuser=fields.get("superuser", False),
+            operates=fields.get("operates", False),
+        )
         return user.pk
 
     # --- What -----------------------------------------------------------------------------------------
