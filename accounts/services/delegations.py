@@ -93,7 +93,8 @@ def revoke_delegation(*, viewer: Viewer, delegation_id: int) -> DelegatedAdminis
 
 def _hidden(viewer: Viewer, delegation: DelegatedAdministrator) -> bool:
     known = access_to(viewer, kind=NodeKind.RESOURCE_DIRECTORY, ids=[delegation.directory_id])
-    return known[delegation.directory_id] == Access.HIDDEN
+    # Who knows the directory by name alone is not told what stands in it.
+    return known[delegation.directory_id] != Access.VISIBLE
 
 
 def _record(viewer: Viewer, action: str, delegation: DelegatedAdministrator, acting_account_id: int | None) -> None:

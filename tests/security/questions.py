@@ -28,14 +28,14 @@ OF_A_NODE = {
     "its history": _summary(f"byMonth {_POINT} byQuarter {_POINT} byYear {_POINT}"),
     "its change": _summary(f"comparedWith(period: PREVIOUS_PERIOD) {{ ratio before {NUMBERS} difference {MASS} }}"),
     "its method": _summary("methodologyVersions { months options { name } }"),
-    "by service": _summary(_listed("byService", f"node {{ service {{ code }} emissions {NUMBERS} }}")),
-    "by place": _summary(_listed("byLocation", f"node {{ location {{ code }} emissions {NUMBERS} }}")),
+    "by service": _summary(_listed("byService(first: 15)", f"node {{ service {{ code }} emissions {NUMBERS} }}")),
+    "by place": _summary(_listed("byLocation(first: 15)", f"node {{ location {{ code }} emissions {NUMBERS} }}")),
     "by scope": _summary(f"byScope {{ mass {MASS} }}"),
-    "by account": _summary(_listed("byAccount", _NODE_ROW)),
-    "by group": _summary(_listed("byAccountGroup", _NODE_ROW)),
-    "by resource group": _summary(_listed("byResourceGroup", _NODE_ROW)),
-    "its children": f"children(period: $period) {{ totalCount {PAGE} edges {{ {_NODE_ROW} }} }}",
-    "its accounts": _listed("accounts(period: $period)", _NODE_ROW),
+    "by account": _summary(_listed("byAccount(first: 15)", _NODE_ROW)),
+    "by group": _summary(_listed("byAccountGroup(first: 15)", _NODE_ROW)),
+    "by resource group": _summary(_listed("byResourceGroup(first: 15)", _NODE_ROW)),
+    "its children": f"children(period: $period, first: 15) {{ totalCount {PAGE} edges {{ {_NODE_ROW} }} }}",
+    "its accounts": _listed("accounts(period: $period, first: 15)", _NODE_ROW),
 }
 
 WAY = """query($id: ID!, $period: PeriodInput!) {
