@@ -16,7 +16,7 @@ from carbon.demo.logins import Login, prepare_logins
 from carbon.demo.months import Month, import_hierarchy, load_month, read_demo, unpublished_months
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from playwright.sync_api import ConsoleMessage, Page, Response
 
@@ -84,7 +84,7 @@ def chromium() -> str:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let fixtures know how their test went."""
     report = yield
     item.stash.setdefault(REPORTS, []).append(report)
