@@ -14,6 +14,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from graphql import (
+    GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
     TypeInfo,
