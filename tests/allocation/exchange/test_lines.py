@@ -28,4 +28,9 @@ def test_broken_quoting_is_no_row(line: str) -> None:
 
 
 def test_a_line_end_is_one_of_two() -> None:
-    assert split_lines("a\r\nb\nc\u2028d\r\r\n") == ["a", "b", "c\u2028d\r", ""]
+    assert split_lines("a\r\nb\nc\u2028d\r\r\n") == ["a", "b", "c\u2028d\r"]
+
+
+def test_empty_lines_at_the_end_are_no_lines() -> None:
+    assert split_lines("a\n\nb\n\r\n\r") == ["a", "", "b"]
+    assert split_lines("\n\n") == split_lines("") == [""]

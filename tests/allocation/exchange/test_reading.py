@@ -277,10 +277,9 @@ def line_by_line(body: str) -> tuple[list[tuple[str, ...]], set[int]]:
     """Return the good rows and the numbers of the refused ones, read without Arrow."""
     good: list[tuple[str, ...]] = []
     refused: set[int] = set()
-    for number, line in enumerate(split_lines(body), start=2):
+    lines = split_lines(body)
+    for number, line in enumerate(lines if lines != [""] else [], start=2):
         fields = split_fields(line)
-        if not line:
-            continue
         sound = fields is not None and len(fields) == 4 and fields[:3] == ["k1", "s1", "a1"]
         if fields is not None and sound and NUMBER.fullmatch(fields[3]):
             good.append(tuple(fields))
