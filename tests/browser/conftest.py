@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.conf import settings
+from django.db import connections
 from django.utils import timezone
 from playwright.sync_api import sync_playwright
 
@@ -67,7 +68,8 @@ class Browsing:
             self.faults.append(f"{response.status} {response.url}")
 
     def _said(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # Chromium asks for an icon of its own accord; there is none.
+        if message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
             self.faults.append(f"{self.page.url}: {message.text}")
 
 
@@ -96,7 +98,10 @@ REPORTS: pytest.StashKey[list[pytest.TestReport]] = pytest.StashKey()
 
 @pytest.fixture
 def browsing(
-    request: pytest.FixtureRequest, committed: None, live_api: str, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    committed: None,  # noqa: ARG001 the server sees committed rows only
+    live_api: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Browsing]:
     """A window of a new browser; a test that fails leaves a picture of it in the state folder."""
     # Playwright keeps an event loop in this thread; our queries do not run inside it.
@@ -112,6 +117,8 @@ def browsing(
             PICTURES.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=PICTURES / f"{request.node.name}.png", full_page=True)
         browser.close()
+        # Inside an event loop Django keeps connections apart from those that it closes itself.
+        connections.close_all()
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ class Estate:
 
 
 @pytest.fixture
-def estate(committed: None) -> Estate:
+def estate(committed: None) -> Estate:  # noqa: ARG001 as above
     """Hierarchy, logins, and one package of one provider."""
     demo = read_demo()
     month = next(month for month in unpublished_months(demo) if month.index == 0)

@@ -42,9 +42,10 @@ def act(browsing: Browsing, action: str) -> str:
     """Do something with the first row of the list that is open; returns what the admin said."""
     browsing.page.locator("#result_list tbody input.action-select").first.check()
     browsing.page.get_by_label("Action:").select_option(label=action)
-    browsing.page.get_by_role("button", name="Run").click()
+    browsing.page.get_by_role("button", name="Go", exact=True).click()
     browsing.page.wait_for_load_state()
     return str(browsing.page.locator(".messagelist").inner_text())
+
 
 
 def wait_until_ready(browsing: Browsing) -> None:
@@ -59,7 +60,7 @@ def wait_until_ready(browsing: Browsing) -> None:
 def test_an_operator_allocates_and_publishes_a_month(browsing: Browsing, estate: Estate) -> None:
     code = estate.month.part.provider.code
     browsing.sign_in(estate.operator)
-    assert browsing.page.get_by_role("heading", name="Site administration").is_visible()
+    assert browsing.page.get_by_role("heading", name="Operations").is_visible()
 
     browsing.open("/admin/allocation/package/")
     assert search(browsing, "nobody") == 0
