@@ -13,8 +13,10 @@ REQUIREMENTS := requirements/dev.txt
 # The stamp holds the digest of what was installed: a second run compares it and needs no network.
 STAMP := $(VENV)/.installed
 MANAGE := $(PY) manage.py
+WORLDS ?= 50
+SEED ?= 20260
 
-.PHONY: help setup demo serve stop test browser clients check bench lock clean distclean
+.PHONY: help setup demo serve stop test browser clients check leaks bench lock clean distclean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | while IFS=: read -r name text; do \
@@ -51,6 +53,9 @@ check: setup ## Lint, types, layers, missing migrations, schema snapshot
 	$(VENV)/bin/lint-imports
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) export_schema --check
+
+leaks: setup ## Compare every answer about 50 random worlds with the model (WORLDS=50 SEED=20260)
+	@CANOPY_LEAK_WORLDS=$(WORLDS) CANOPY_LEAK_SEED=$(SEED) $(PY) -m pytest -q tests/security $(ARGS)
 
 bench: setup ## Print the benchmark figures (ARGS as the command takes them)
 	@exec $(PY) -m tests.benchmarks $(ARGS)

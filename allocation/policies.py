@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
+from accounts.policies import NodeKind, NodeRef
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,6 +49,23 @@ class NodeKey(NamedTuple):
     kind: Kind
     id: int
 
+    @property
+    def ref(self) -> NodeRef:
+        """The same node in the words of `accounts`; ValueError for MISCELLANEOUS, on which nobody has a role."""
+        return NodeRef(NodeKind(self.kind.value), self.id)
+
+    @classmethod
+    def of(cls, ref: NodeRef) -> NodeKey:
+        """The node of a reference."""
+        return cls(Kind(ref.kind.value), ref.id)
+
+
+class View(enum.StrEnum):
+    """By which tree months are rolled up. What may be seen is decided as-was in both."""
+
+    AS_WAS = "as_was"
+    AS_IS = "as_is"
+
 
 class Statement(NamedTuple):
     """The beginning of a statement (`WITH ...`, no comma at its end) and its parameters."""
@@ -67,6 +86,7 @@ class Question:
     published: Published
     period: Period
     role_kinds: frozenset[str] = frozenset(Kind)
+    view: View = View.AS_WAS
 
     def params(self) -> dict[str, Any]:
         """Parameters that every statement has."""
@@ -76,6 +96,7 @@ class Question:
             "now": self.viewer.now,
             "start": self.period.start,
             "bound": self.period.bound,
+            "today": self.viewer.month,
             "publications": [pin.publication_id for pin in pins],
             "runs": [pin.run_id for pin in pins],
             "providers": [pin.provider_id for pin in pins],
@@ -96,6 +117,44 @@ asked AS MATERIALIZED (
     SELECT number AS key, kind, node_id, months
     FROM unnest(%(kinds)s::text[], %(ids)s::bigint[], %(windows)s::datemultirange[])
         WITH ORDINALITY AS node (kind, node_id, months, number)
+)"""
+
+# As-is: what stood below a node in a month, then every account that stands below it today and did not then, and minus
+# every account that stood below it then and does not today. Accounts that never moved are in neither.
+JOINED = 1_000_000
+LEFT = 2_000_000
+ASKED_AS_IS = """
+given AS MATERIALIZED (
+    SELECT number AS key, kind, node_id, datemultirange(daterange(%(start)s, %(bound)s)) AS months
+    FROM unnest(%(kinds)s::text[], %(ids)s::bigint[]) WITH ORDINALITY AS node (kind, node_id, number)
+), stay AS (
+    SELECT given.key, member.account_id, daterange(member.valid_from, member.valid_to) AS months
+    FROM given
+    JOIN accounts_resourcedirectory directory
+        ON (given.kind IN ('resource_directory', 'miscellaneous') AND directory.id = given.node_id)
+        OR (given.kind = 'enterprise_parent' AND directory.enterprise_id = given.node_id)
+    JOIN accounts_accountmembership member ON member.directory_id = directory.id AND member.superseded_by_id IS NULL
+    WHERE given.kind <> 'miscellaneous' OR member.group_id IS NULL
+    UNION ALL
+    SELECT given.key, member.account_id,
+           daterange(member.valid_from, member.valid_to) * daterange(closure.valid_from, closure.valid_to)
+    FROM given
+    JOIN accounts_groupclosure closure ON closure.ancestor_id = given.node_id
+    JOIN accounts_accountmembership member
+        ON member.group_id = closure.descendant_id AND member.superseded_by_id IS NULL
+    WHERE given.kind = 'account_group'
+), inside AS MATERIALIZED (
+    SELECT stay.key, stay.account_id, range_agg(stay.months) AS months FROM stay GROUP BY stay.key, stay.account_id
+), asked AS MATERIALIZED (
+    SELECT key, kind, node_id, months FROM given
+    UNION ALL
+    SELECT inside.key + 1000000, 'account', inside.account_id, given.months - inside.months
+    FROM inside JOIN given ON given.key = inside.key
+    WHERE inside.months @> %(today)s::date AND NOT isempty(given.months - inside.months)
+    UNION ALL
+    SELECT inside.key + 2000000, 'account', inside.account_id, given.months * inside.months
+    FROM inside JOIN given ON given.key = inside.key
+    WHERE NOT inside.months @> %(today)s::date AND NOT isempty(given.months * inside.months)
 )"""
 
 _SEEN = """
@@ -281,6 +340,27 @@ highest AS MATERIALIZED (
     FROM asked_account
     JOIN accounts_resourcegroup part ON part.account_id = asked_account.account_id
     JOIN root ON root.node_kind = 'resource_group' AND root.node_id = part.id
+)"""
+
+
+# Providers of whatever the viewer may see: their methods, calendars and publications are no secret to their customers.
+KNOWN_PROVIDERS = """
+known_provider AS MATERIALIZED (
+    SELECT DISTINCT directory.provider_id
+    FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'see') AS root
+    LEFT JOIN accounts_accountgroup grouping ON root.node_kind = 'account_group' AND grouping.id = root.node_id
+    JOIN accounts_resourcedirectory directory
+        ON (root.node_kind = 'resource_directory' AND directory.id = root.node_id)
+        OR (root.node_kind = 'enterprise_parent' AND directory.enterprise_id = root.node_id)
+        OR directory.id = grouping.directory_id
+    UNION
+    SELECT account.provider_id
+    FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'see') AS root
+    LEFT JOIN accounts_resourcegroup part ON root.node_kind = 'resource_group' AND part.id = root.node_id
+    JOIN accounts_account account
+        ON (root.node_kind = 'account' AND account.id = root.node_id) OR account.id = part.account_id
+    UNION
+    SELECT provider.id FROM accounts_provider provider WHERE (SELECT accounts_is_operator(%(viewer)s))
 )"""
 
 

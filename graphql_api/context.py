@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 
-from accounts.web_role import as_web
+from accounts.web_role import as_owner, as_web
 from graphql_api.errors import Code, RefusedError
-from graphql_api.limits import STATEMENT_TIMEOUT_MS
+from graphql_api.limits import CHANGE_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,12 +29,25 @@ T = TypeVar("T")
 def in_short_transaction(
     user_id: int | None, now: datetime, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """Call a selector or service inside a transaction of its own, as the web role, for this viewer at this instant.
+    """Call a selector inside a transaction of its own, as the web role, for this viewer at this instant.
 
     The transaction ends by itself, and all settings end with it: a pooled connection carries none to the next request.
     """
     with as_web(viewer_id=user_id, now=now, timeout_ms=STATEMENT_TIMEOUT_MS):
         return function(*args, **kwargs)
+
+
+def in_changing_transaction(viewer: Viewer, service: Callable[[], T]) -> T:
+    """Call a service inside a transaction that may take longer.
+
+    Operators publish, which makes partitions: their services have the rights of the login, everybody else's have those
+    of the web role.
+    """
+    with as_web(viewer_id=viewer.user_id, now=viewer.now, timeout_ms=CHANGE_TIMEOUT_MS):
+        if not viewer.is_operator:
+            return service()
+        with as_owner():
+            return service()
 
 
 @dataclass(slots=True)
@@ -63,10 +76,14 @@ class Context:
         self.loaders = Loaders(self)
 
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Cross from the event loop into synchronous code, once per selector or service call."""
+        """Cross from the event loop into synchronous code, once per selector."""
         return await sync_to_async(in_short_transaction, thread_sensitive=True)(
             self.viewer.user_id, self.now, function, *args, **kwargs
         )
+
+    async def change(self, service: Callable[[], T]) -> T:
+        """Cross into a service: its transaction may take longer, and what it refuses is rolled back."""
+        return await sync_to_async(in_changing_transaction, thread_sensitive=True)(self.viewer, service)
 
     def require_scope(self, scope: str) -> None:
         """Refuse a token that was not given for this; INSUFFICIENT_SCOPE."""

@@ -145,16 +145,27 @@ def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionN
 # Fields that read rows from the database; tests check that they exist.
 READS: frozenset[str] = frozenset(
     {
+        "accounts",
+        "allocationRuns",
+        "audit",
         "byAccount",
         "byAccountGroup",
         "byLocation",
         "byResourceGroup",
         "byService",
+        "change",
         "children",
+        "comparedWith",
+        "coverage",
         "dimensionValues",
+        "grants",
         "hierarchyNode",
+        "methodologies",
+        "methodologyVersions",
         "path",
+        "restatements",
         "roles",
+        "search",
         "totalCount",
     }
 )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from strawberry.dataloader import DataLoader
 
-from allocation.policies import NodeKey, Question
-from allocation.selectors import emissions, filters, nodes, publications
+from allocation.policies import NodeKey, Question, View
+from allocation.selectors import emissions, filters, nodes, publications, restatements
 from allocation.selectors.facts import NO_FILTER
 from allocation.selectors.filters import FilterCodes
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from allocation.selectors.facts import EmissionsFilter
     from allocation.selectors.nodes import Node, Step
     from allocation.selectors.publications import Published
+    from allocation.selectors.restatements import Changed
+    from allocation.selectors.statuses import Figure
     from graphql_api.context import Context
 
 
@@ -31,6 +33,7 @@ class Asked(NamedTuple):
     period: Period
     codes: FilterCodes = FilterCodes()
     moment: datetime | None = None
+    view: View = View.AS_WAS
 
 
 class SeriesKey(NamedTuple):
@@ -51,6 +54,16 @@ class Loaders:
         self.path_by_key: DataLoader[NodeKey, list[Step]] = DataLoader(self._paths)
         self.series_by_key: DataLoader[SeriesKey, Series] = DataLoader(self._series)
         self.question_by_asked: DataLoader[Asked, tuple[Question, EmissionsFilter]] = DataLoader(self._questions)
+        self.figures_by_restatement: DataLoader[Changed, tuple[Figure, Figure]] = DataLoader(self._changes)
+
+    def forget(self) -> None:
+        """Forget what was read: something was changed."""
+        for loader in (self.node_by_key, self.path_by_key, self.series_by_key, self.figures_by_restatement):
+            loader.clear_all()
+
+    async def _changes(self, keys: list[Changed]) -> Sequence[tuple[Figure, Figure]]:
+        found = await self.context.call(restatements.changes, viewer=self.context.viewer, asked=keys)
+        return [found[key] for key in keys]
 
     async def _nodes(self, keys: list[NodeKey]) -> Sequence[Node | None]:
         found = await self.context.call(nodes.by_key, viewer=self.context.viewer, keys=keys)
@@ -65,7 +78,7 @@ class Loaders:
 
     async def _question(self, asked: Asked) -> tuple[Question, EmissionsFilter]:
         published = await self._published(asked.moment)
-        question = Question(self.context.viewer, published, asked.period, self.context.role_kinds)
+        question = Question(self.context.viewer, published, asked.period, self.context.role_kinds, asked.view)
         if asked.codes == FilterCodes():
             return question, NO_FILTER
         restricted = await self.context.call(

@@ -8,8 +8,12 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from graphql_api.documents import CheckedDocuments
+from graphql_api.mutations.access import AccessMutation
+from graphql_api.mutations.operations import OperationsMutation
+from graphql_api.mutations.structure import StructureMutation
 from graphql_api.queries.emissions import EmissionsQuery
 from graphql_api.queries.hierarchy import HierarchyQuery
+from graphql_api.queries.history import HistoryQuery
 from graphql_api.scalars import BIG_INT, MONTH, BigInt, Month
 from graphql_api.types.nodes import NODE_TYPES
 
@@ -19,8 +23,13 @@ if TYPE_CHECKING:
 
 
 @strawberry.type(description="What can be read.")
-class Query(HierarchyQuery, EmissionsQuery):
+class Query(HierarchyQuery, EmissionsQuery, HistoryQuery):
     """The root of all queries."""
+
+
+@strawberry.type(description="What can be changed. Each mutation answers a union of its result and typed errors.")
+class Mutation(AccessMutation, StructureMutation, OperationsMutation):
+    """The root of all mutations."""
 
 
 class Schema(strawberry.Schema):
@@ -33,6 +42,7 @@ class Schema(strawberry.Schema):
 def _schema(*, is_sorted: bool) -> Schema:
     return Schema(
         query=Query,
+        mutation=Mutation,
         types=NODE_TYPES,
         extensions=[CheckedDocuments],
         config=StrawberryConfig(sort_schema=is_sorted, scalar_map={BigInt: BIG_INT, Month: MONTH}),

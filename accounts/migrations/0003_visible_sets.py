@@ -88,24 +88,6 @@ CREATE VIEW accounts_grant WITH (security_invoker = true) AS
 """
 DROP_GRANTS = "DROP VIEW accounts_grant;"
 
-# The grants that count for somebody at an instant: their own and their user groups', not expired, if they are active.
-HELD = """
-CREATE FUNCTION accounts_viewer_grants(viewer bigint, at timestamptz)
-RETURNS TABLE (node_kind text, node_id bigint, role text, authority text[]) LANGUAGE sql STABLE AS $$
-    SELECT held.node_kind, held.node_id, held.role, held.authority
-    FROM accounts_grant held
-    WHERE held.user_id = viewer AND (held.ends_at IS NULL OR held.ends_at > at)
-        AND EXISTS (SELECT FROM accounts_user person WHERE person.id = viewer AND person.is_active)
-    UNION ALL
-    SELECT held.node_kind, held.node_id, held.role, held.authority
-    FROM accounts_user_groups member
-    JOIN accounts_grant held ON held.user_group_id = member.group_id
-    WHERE member.user_id = viewer AND (held.ends_at IS NULL OR held.ends_at > at)
-        AND EXISTS (SELECT FROM accounts_user person WHERE person.id = viewer AND person.is_active)
-$$;
-"""
-DROP_HELD = "DROP FUNCTION accounts_viewer_grants(bigint, timestamptz);"
-
 # Operators are active superusers, and active staff with the permission `accounts.operate`; they see every node.
 OPERATOR = """
 CREATE FUNCTION accounts_is_operator(viewer bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -133,52 +115,135 @@ DROP_OPERATOR = "DROP FUNCTION accounts_is_operator(bigint);"
 #   numbers    any role, but only roles on accounts and resource groups where multi-account management is off
 #   administer administrator roles; the switch does not matter
 #   delegate   administrator roles, and those on a management account count for its directory
-# Written in plpgsql for its cached plan: planning the ten tables costs more than reading them.
+#
+# One step after the other, each a small statement: a viewer without teams, offices or limits does not pay for planning
+# theirs, and a connection may serve one request only.
 ROOTS = """
-CREATE FUNCTION accounts_viewer_roots(viewer bigint, at timestamptz, purpose text)
-RETURNS TABLE (node_kind text, node_id bigint, role text, why text, via_account_id bigint, authority text[],
-               valid_from date, valid_to date)
-LANGUAGE plpgsql STABLE ROWS 50 AS $$
+CREATE TYPE accounts_held_role AS (
+    node_kind text, node_id bigint, role text, authority text[], why text, via_account_id bigint
+);
+
+CREATE FUNCTION accounts_held_roles(viewer bigint, at timestamptz, administrators_only boolean)
+RETURNS accounts_held_role[] LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+    permissions integer[];
+    models text[];
+    roles text[];
+    teams integer[];
+    own accounts_held_role[];
+    shared accounts_held_role[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM accounts_user person WHERE person.id = viewer AND person.is_active) THEN
+        RETURN '{}';
+    END IF;
+    -- A permission counts on nodes of its own model only: a row with a confused type grants nothing.
+    SELECT array_agg(permission.id), array_agg(type.model), array_agg(permission.codename)
+        INTO permissions, models, roles
+        FROM django_content_type type JOIN auth_permission permission ON permission.content_type_id = type.id
+        WHERE type.app_label = 'accounts'
+            AND permission.codename = ANY(CASE WHEN administrators_only THEN '{administrator}'
+                                               ELSE '{viewer,administrator}' END::text[]);
+    SELECT array_agg(ROW(held.node_kind, held.node_id, held.role, held.authority, 'granted', NULL)::accounts_held_role)
+        INTO own
+        FROM (SELECT 'enterprise_parent', held.content_object_id, role.role, held.authority::text[]
+                FROM accounts_enterpriseparentuserpermission held
+                JOIN unnest(permissions, models, roles) AS role (permission_id, model, role)
+                    ON role.permission_id = held.permission_id AND role.model = 'enterpriseparent'
+                WHERE held.user_id = viewer AND (held.ends_at IS NULL OR held.ends_at > at)
+                UNION ALL SELECT 'resource_directory', held.content_object_id, role.role, held.authority::text[]
+                FROM accounts_resourcedirectoryuserpermission held
+                JOIN unnest(permissions, models, roles) AS role (permission_id, model, role)
+                    ON role.permission_id = held.permission_id AND role.model = 'resourcedirectory'
+                WHERE held.user_id = viewer AND (held.ends_at IS NULL OR held.ends_at > at)
+                UNION ALL SELECT 'account_group', held.content_object_id, role.role, held.authority::text[]
+                FROM accounts_accountgroupuserpermission held
+                JOIN unnest(permissions, models, roles) AS role (permission_id, model, role)
+                    ON role.permission_id = held.permission_id AND role.model = 'accountgroup'
+                WHERE held.user_id = viewer AND (held.ends_at IS NULL OR held.ends_at > at)
+                UNION ALL SELECT 'account', held.content_object_id, role.role, held.authority::text[]
+                FROM accounts_accountuserpermission held
+                JOIN unnest(permissions, models, roles) AS role (permission_id, model, role)
+                    ON role.permission_id = held.permission_id AND role.model = 'account'
+                WHERE held.user_id = viewer AND (held.ends_at IS NULL OR held.ends_at > at)
+                UNION ALL SELECT 'resource_group', held.content_object_id, role.role, held.authority::text[]
+                FROM accounts_resourcegroupuserpermission held
+                JOIN unnest(permissions, models, roles) AS role (permission_id, model, role)
+                    ON role.permission_id = held.permission_id AND role.model = 'resourcegroup'
+                WHERE held.user_id = viewer AND (held.ends_at IS NULL OR held.ends_at > at)) AS held (node_kind, node_id, role, authority);
+    teams := ARRAY(SELECT member.group_id FROM accounts_user_groups member WHERE member.user_id = viewer);
+    IF cardinality(teams) > 0 THEN
+        SELECT array_agg(
+                ROW(held.node_kind, held.node_id, held.role, held.authority, 'granted', NULL)::accounts_held_role)
+            INTO shared
+            FROM (SELECT 'enterprise_parent', held.content_object_id, role.role, held.authority::text[]
+                FROM accounts_enterpriseparentusergrouppermission held
+                JOIN unnest(permissions, models, roles) AS role (permission_id, model, role)
+                    ON role.permission_id = held.permission_id AND role.model = 'enterpriseparent'
+                WHERE held.group_id = ANY(teams) AND (held.ends_at IS NULL OR held.ends_at > at)
+                UNION ALL SELECT 'resource_directory', held.content_object_id, role.role, held.authority::text[]
+                FROM accounts_resourcedirectoryusergrouppermission held
+                JOIN unnest(permissions, models, roles) AS role (permission_id, model, role)
+                    ON role.permission_id = held.permission_id AND role.model = 'resourcedirectory'
+                WHERE held.group_id = ANY(teams) AND (held.ends_at IS NULL OR held.ends_at > at)
+                UNION ALL SELECT 'account_group', held.content_object_id, role.role, held.authority::text[]
+                FROM accounts_accountgroupusergrouppermission held
+                JOIN unnest(permissions, models, roles) AS role (permission_id, model, role)
+                    ON role.permission_id = held.permission_id AND role.model = 'accountgroup'
+                WHERE held.group_id = ANY(teams) AND (held.ends_at IS NULL OR held.ends_at > at)
+                UNION ALL SELECT 'account', held.content_object_id, role.role, held.authority::text[]
+                FROM accounts_accountusergrouppermission held
+                JOIN unnest(permissions, models, roles) AS role (permission_id, model, role)
+                    ON role.permission_id = held.permission_id AND role.model = 'account'
+                WHERE held.group_id = ANY(teams) AND (held.ends_at IS NULL OR held.ends_at > at)
+                UNION ALL SELECT 'resource_group', held.content_object_id, role.role, held.authority::text[]
+                FROM accounts_resourcegroupusergrouppermission held
+                JOIN unnest(permissions, models, roles) AS role (permission_id, model, role)
+                    ON role.permission_id = held.permission_id AND role.model = 'resourcegroup'
+                WHERE held.group_id = ANY(teams) AND (held.ends_at IS NULL OR held.ends_at > at)) AS held (node_kind, node_id, role, authority);
+    END IF;
+    RETURN COALESCE(own, '{}') || COALESCE(shared, '{}');
+END $$;
+
+-- What a direct role on a management account or on a delegated administrator extends to. Only `held` is read, so an
+-- extension never extends further.
+CREATE FUNCTION accounts_extended_roles(held accounts_held_role[], at timestamptz, purpose text)
+RETURNS accounts_held_role[] LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(array_agg(extended), '{}')
+    FROM (
+        SELECT ROW('resource_directory', directory.id,
+                   CASE WHEN purpose = 'delegate' THEN held_role.role ELSE 'viewer' END,
+                   held_role.authority, 'management_account', held_role.node_id)::accounts_held_role
+        FROM unnest(held) AS held_role
+        JOIN accounts_resourcedirectory directory ON directory.management_account_id = held_role.node_id
+        WHERE held_role.node_kind = 'account'
+        UNION ALL
+        SELECT ROW(CASE WHEN delegation.group_id IS NULL THEN 'resource_directory' ELSE 'account_group' END,
+                   COALESCE(delegation.group_id, delegation.directory_id), 'viewer',
+                   held_role.authority, 'delegated_administrator', held_role.node_id)::accounts_held_role
+        FROM unnest(held) AS held_role
+        JOIN accounts_delegatedadministrator delegation ON delegation.account_id = held_role.node_id
+        WHERE held_role.node_kind = 'account' AND purpose IN ('see', 'numbers')
+            AND delegation.registered_at <= at
+            AND (delegation.ends_at IS NULL OR delegation.ends_at > at)
+            AND (delegation.revoked_at IS NULL OR delegation.revoked_at > at)
+    ) AS each (extended)
+$$;
+
+-- The months in which each role's node stands inside all of the nodes of its authority.
+CREATE FUNCTION accounts_limited_months(held accounts_held_role[])
+RETURNS TABLE (number bigint, months datemultirange) LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 BEGIN
-    IF viewer IS NULL OR at IS NULL OR (purpose IN ('see', 'numbers', 'administer', 'delegate')) IS NOT TRUE THEN
-        RETURN;
-    END IF;
     RETURN QUERY
-    WITH held AS MATERIALIZED (
-        SELECT held.* FROM accounts_viewer_grants(viewer, at) held
-        WHERE purpose IN ('see', 'numbers') OR held.role = 'administrator'
-    ), target AS MATERIALIZED (
-        SELECT row_number() OVER () AS number, chosen.*
-        FROM (
-            SELECT held.node_kind, held.node_id, held.role, held.authority, 'granted' AS why,
-                   NULL::bigint AS via_account_id
-            FROM held
-            UNION ALL
-            -- Only a direct role on the account extends, and an extension never extends further: `held` is not recursive.
-            SELECT 'resource_directory', directory.id, CASE WHEN purpose = 'delegate' THEN held.role ELSE 'viewer' END,
-                   held.authority, 'management_account', held.node_id
-            FROM held
-            JOIN accounts_resourcedirectory directory ON directory.management_account_id = held.node_id
-            WHERE held.node_kind = 'account' AND purpose <> 'administer'
-            UNION ALL
-            SELECT CASE WHEN delegation.group_id IS NULL THEN 'resource_directory' ELSE 'account_group' END,
-                   COALESCE(delegation.group_id, delegation.directory_id), 'viewer',
-                   held.authority, 'delegated_administrator', held.node_id
-            FROM held
-            JOIN accounts_delegatedadministrator delegation ON delegation.account_id = held.node_id
-            WHERE held.node_kind = 'account' AND purpose IN ('see', 'numbers')
-                AND delegation.registered_at <= at
-                AND (delegation.ends_at IS NULL OR delegation.ends_at > at)
-                AND (delegation.revoked_at IS NULL OR delegation.revoked_at > at)
-        ) AS chosen
-    ), inside AS (
-        -- One row per target and node of its authority; text that is not `kind:id` is dropped and so grants nothing.
-        SELECT target.number, entry.place, target.node_kind, target.node_id,
+    WITH inside AS MATERIALIZED (
+        -- One row per role and node of its authority; text that is not `kind:id` is dropped and so grants nothing.
+        SELECT target.number, cardinality(target.authority) AS needed, entry.place, target.node_kind, target.node_id,
                split_part(entry.key, ':', 1) AS above_kind, split_part(entry.key, ':', 2)::bigint AS above_id
-        FROM target CROSS JOIN LATERAL unnest(target.authority) WITH ORDINALITY AS entry (key, place)
+        FROM unnest(held) WITH ORDINALITY AS target (node_kind, node_id, role, authority, why, via_account_id, number)
+        CROSS JOIN LATERAL unnest(target.authority) WITH ORDINALITY AS entry (key, place)
         WHERE entry.key ~ '^[a-z_]+:[0-9]{1,18}$'
-    ), leaf AS (
+    ), leaf AS MATERIALIZED (
         SELECT inside.number, inside.place, inside.above_kind, inside.above_id, inside.node_id AS account_id
         FROM inside WHERE inside.node_kind = 'account'
         UNION ALL
@@ -229,35 +294,77 @@ BEGIN
         JOIN accounts_groupclosure closure
             ON closure.descendant_id = member.group_id AND closure.ancestor_id = leaf.above_id
         WHERE leaf.above_kind = 'account_group'
-    ), clip AS (
-        SELECT each.number, range_intersect_agg(each.months) AS months, count(*) AS met
-        FROM (SELECT below.number, below.place, range_agg(below.months) AS months
-              FROM below GROUP BY below.number, below.place) AS each
-        GROUP BY each.number
-    ), root AS (
-        SELECT target.node_kind, target.node_id, target.role, target.why, target.via_account_id, target.authority,
-               span.months
-        FROM target
-        CROSS JOIN LATERAL (
-            SELECT daterange('0001-01-01', '9999-12-01') AS months WHERE cardinality(target.authority) = 0
-            UNION ALL
-            SELECT unnest(clip.months) FROM clip
-            WHERE clip.number = target.number AND clip.met = cardinality(target.authority)
-        ) AS span
+    ), met AS (
+        SELECT below.number, below.place, range_agg(below.months) AS months
+        FROM below GROUP BY below.number, below.place
     )
-    SELECT root.node_kind, root.node_id, root.role, root.why, root.via_account_id, root.authority,
-           lower(root.months), upper(root.months)
-    FROM root
-    LEFT JOIN accounts_accountgroup grouping ON root.node_kind = 'account_group' AND grouping.id = root.node_id
-    LEFT JOIN accounts_resourcedirectory directory
-        ON directory.id = CASE WHEN root.node_kind = 'resource_directory' THEN root.node_id
-                               ELSE grouping.directory_id END
-    WHERE NOT isempty(root.months)
-        AND (purpose <> 'numbers' OR root.node_kind NOT IN ('resource_directory', 'account_group')
-             OR directory.multi_account_management);
+    SELECT met.number, range_intersect_agg(met.months)
+    FROM met GROUP BY met.number
+    -- Every node of the authority must have been met, the unreadable ones included.
+    HAVING count(*) = (SELECT min(inside.needed) FROM inside WHERE inside.number = met.number);
+END $$;
+
+CREATE FUNCTION accounts_viewer_roots(viewer bigint, at timestamptz, purpose text)
+RETURNS TABLE (node_kind text, node_id bigint, role text, why text, via_account_id bigint, authority text[],
+               valid_from date, valid_to date)
+LANGUAGE plpgsql STABLE ROWS 100 AS $$
+#variable_conflict use_column
+DECLARE
+    held accounts_held_role[];
+    spans datemultirange[];
+    switched_off bigint[];
+BEGIN
+    IF viewer IS NULL OR at IS NULL OR (purpose IN ('see', 'numbers', 'administer', 'delegate')) IS NOT TRUE THEN
+        RETURN;
+    END IF;
+    held := accounts_held_roles(viewer, at, purpose IN ('administer', 'delegate'));
+    IF cardinality(held) = 0 THEN
+        RETURN;
+    END IF;
+    IF purpose <> 'administer' AND EXISTS (SELECT FROM unnest(held) AS each WHERE each.node_kind = 'account') THEN
+        held := held || accounts_extended_roles(held, at, purpose);
+    END IF;
+    IF EXISTS (SELECT FROM unnest(held) AS each WHERE cardinality(each.authority) > 0) THEN
+        SELECT array_agg(CASE WHEN cardinality(each.authority) = 0 THEN '{[0001-01-01,9999-12-01)}'::datemultirange
+                              ELSE COALESCE(clip.months, '{}') END ORDER BY each.number)
+            INTO spans
+            FROM unnest(held) WITH ORDINALITY
+                AS each (node_kind, node_id, role, authority, why, via_account_id, number)
+            LEFT JOIN accounts_limited_months(held) AS clip ON clip.number = each.number;
+    END IF;
+    IF purpose = 'numbers' THEN
+        switched_off := ARRAY(
+            SELECT directory.id FROM accounts_resourcedirectory directory WHERE NOT directory.multi_account_management);
+    END IF;
+    IF spans IS NULL AND COALESCE(cardinality(switched_off), 0) = 0 THEN
+        RETURN QUERY
+        SELECT each.node_kind, each.node_id, each.role, each.why, each.via_account_id, each.authority,
+               DATE '0001-01-01', DATE '9999-12-01'
+        FROM unnest(held) AS each;
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT each.node_kind, each.node_id, each.role, each.why, each.via_account_id, each.authority,
+           lower(span.months), upper(span.months)
+    FROM unnest(held) WITH ORDINALITY AS each (node_kind, node_id, role, authority, why, via_account_id, number)
+    CROSS JOIN LATERAL unnest(
+        CASE WHEN spans IS NULL THEN '{[0001-01-01,9999-12-01)}'::datemultirange ELSE spans[each.number] END
+    ) AS span (months)
+    WHERE COALESCE(cardinality(switched_off), 0) = 0
+        OR (each.node_kind = 'resource_directory' AND NOT each.node_id = ANY(switched_off))
+        OR (each.node_kind = 'account_group' AND NOT EXISTS (
+            SELECT FROM accounts_accountgroup grouping
+            WHERE grouping.id = each.node_id AND grouping.directory_id = ANY(switched_off)))
+        OR each.node_kind NOT IN ('resource_directory', 'account_group');
 END $$;
 """
-DROP_ROOTS = "DROP FUNCTION accounts_viewer_roots(bigint, timestamptz, text);"
+DROP_ROOTS = """
+DROP FUNCTION accounts_viewer_roots(bigint, timestamptz, text);
+DROP FUNCTION accounts_limited_months(accounts_held_role[]);
+DROP FUNCTION accounts_extended_roles(accounts_held_role[], timestamptz, text);
+DROP FUNCTION accounts_held_roles(bigint, timestamptz, boolean);
+DROP TYPE accounts_held_role;
+"""
 
 # Below the roots. Rows of one node may overlap where several roles reach it: use them in EXISTS or IN, never in a join
 # under a sum.
@@ -352,56 +459,97 @@ DROP_RESOURCE_GROUPS = "DROP FUNCTION accounts_viewer_resource_groups(bigint, ti
 # it costs what the page costs. Disjoint, in order, touching months merged.
 MONTHS = """
 CREATE FUNCTION accounts_viewer_months(viewer bigint, at timestamptz, purpose text, kind text, nodes bigint[])
-RETURNS TABLE (node_id bigint, valid_from date, valid_to date) LANGUAGE plpgsql STABLE AS $$
+RETURNS TABLE (node_id bigint, valid_from date, valid_to date) LANGUAGE plpgsql STABLE ROWS 100 AS $$
 #variable_conflict use_column
 BEGIN
-    RETURN QUERY
-    WITH root AS MATERIALIZED (
-        SELECT root.node_kind, root.node_id, daterange(root.valid_from, root.valid_to) AS months
-        FROM accounts_viewer_roots(viewer, at, purpose) root
-    ), asked AS MATERIALIZED (
-        SELECT DISTINCT node AS node_id FROM unnest(nodes) AS node
-    ), leaf AS MATERIALIZED (
-        SELECT asked.node_id, asked.node_id AS account_id FROM asked WHERE kind = 'account'
-        UNION ALL
-        SELECT asked.node_id, part.account_id
-        FROM asked JOIN accounts_resourcegroup part ON part.id = asked.node_id WHERE kind = 'resource_group'
-    ), place AS MATERIALIZED (
-        -- Where each node hangs: in which directory, under which group, in which months.
-        SELECT leaf.node_id, member.directory_id, member.group_id, daterange(member.valid_from, member.valid_to) AS months
-        FROM leaf JOIN accounts_accountmembership member ON member.account_id = leaf.account_id
-        WHERE member.superseded_by_id IS NULL
-        UNION ALL
-        SELECT asked.node_id, grouping.directory_id, grouping.id, daterange('0001-01-01', '9999-12-01')
-        FROM asked JOIN accounts_accountgroup grouping ON grouping.id = asked.node_id WHERE kind = 'account_group'
-        UNION ALL
-        SELECT asked.node_id, directory.id, NULL, daterange('0001-01-01', '9999-12-01')
-        FROM asked JOIN accounts_resourcedirectory directory ON directory.id = asked.node_id
-        WHERE kind = 'resource_directory'
-    ), seen AS (
-        SELECT asked.node_id, root.months
-        FROM asked JOIN root ON root.node_kind = kind AND root.node_id = asked.node_id
-        UNION ALL
-        SELECT leaf.node_id, root.months
-        FROM leaf JOIN root ON root.node_kind = 'account' AND root.node_id = leaf.account_id
-        WHERE kind = 'resource_group'
-        UNION ALL
-        SELECT place.node_id, root.months * place.months
-        FROM place
-        JOIN accounts_resourcedirectory directory ON directory.id = place.directory_id
-        JOIN root ON (root.node_kind = 'resource_directory' AND root.node_id = directory.id)
-            OR (root.node_kind = 'enterprise_parent' AND root.node_id = directory.enterprise_id
-                AND (purpose <> 'numbers' OR directory.multi_account_management))
-        UNION ALL
-        SELECT place.node_id, root.months * place.months * daterange(closure.valid_from, closure.valid_to)
-        FROM place
-        JOIN accounts_groupclosure closure ON closure.descendant_id = place.group_id
-        JOIN root ON root.node_kind = 'account_group' AND root.node_id = closure.ancestor_id
-    ), merged AS (
-        SELECT seen.node_id, unnest(range_agg(seen.months)) AS months
-        FROM seen WHERE NOT isempty(seen.months) GROUP BY seen.node_id
-    )
-    SELECT merged.node_id, lower(merged.months), upper(merged.months) FROM merged ORDER BY 1, 2;
+    IF cardinality(nodes) > 0 IS NOT TRUE THEN
+        RETURN;
+    END IF;
+    IF kind IN ('enterprise_parent', 'resource_directory') THEN
+        RETURN QUERY
+        WITH root AS MATERIALIZED (
+            SELECT root.node_kind, root.node_id, daterange(root.valid_from, root.valid_to) AS months
+            FROM accounts_viewer_roots(viewer, at, purpose) root
+            WHERE root.node_kind IN ('enterprise_parent', 'resource_directory')
+        ), merged AS (
+            SELECT seen.node_id, unnest(range_agg(seen.months)) AS months
+            FROM (
+                SELECT root.node_id, root.months FROM root WHERE root.node_kind = kind AND root.node_id = ANY(nodes)
+                UNION ALL
+                SELECT directory.id, root.months
+                FROM root JOIN accounts_resourcedirectory directory ON directory.enterprise_id = root.node_id
+                WHERE kind = 'resource_directory' AND root.node_kind = 'enterprise_parent'
+                    AND directory.id = ANY(nodes) AND (purpose <> 'numbers' OR directory.multi_account_management)
+            ) AS seen GROUP BY seen.node_id
+        )
+        SELECT merged.node_id, lower(merged.months), upper(merged.months) FROM merged ORDER BY 1, 2;
+    ELSIF kind = 'account_group' THEN
+        RETURN QUERY
+        WITH root AS MATERIALIZED (
+            SELECT root.node_kind, root.node_id, daterange(root.valid_from, root.valid_to) AS months
+            FROM accounts_viewer_roots(viewer, at, purpose) root
+            WHERE root.node_kind NOT IN ('account', 'resource_group')
+        ), merged AS (
+            SELECT seen.node_id, unnest(range_agg(seen.months)) AS months
+            FROM (
+                SELECT root.node_id, root.months
+                FROM root WHERE root.node_kind = 'account_group' AND root.node_id = ANY(nodes)
+                UNION ALL
+                SELECT grouping.id, root.months
+                FROM accounts_accountgroup grouping
+                JOIN accounts_resourcedirectory directory ON directory.id = grouping.directory_id
+                JOIN root ON (root.node_kind = 'resource_directory' AND root.node_id = directory.id)
+                    OR (root.node_kind = 'enterprise_parent' AND root.node_id = directory.enterprise_id
+                        AND (purpose <> 'numbers' OR directory.multi_account_management))
+                WHERE grouping.id = ANY(nodes)
+                UNION ALL
+                SELECT closure.descendant_id, root.months * daterange(closure.valid_from, closure.valid_to)
+                FROM accounts_groupclosure closure
+                JOIN root ON root.node_kind = 'account_group' AND root.node_id = closure.ancestor_id
+                WHERE closure.descendant_id = ANY(nodes)
+            ) AS seen WHERE NOT isempty(seen.months) GROUP BY seen.node_id
+        )
+        SELECT merged.node_id, lower(merged.months), upper(merged.months) FROM merged ORDER BY 1, 2;
+    ELSIF kind IN ('account', 'resource_group') THEN
+        RETURN QUERY
+        WITH root AS MATERIALIZED (
+            SELECT root.node_kind, root.node_id, daterange(root.valid_from, root.valid_to) AS months
+            FROM accounts_viewer_roots(viewer, at, purpose) root
+        ), leaf AS MATERIALIZED (
+            SELECT DISTINCT node AS node_id, node AS account_id FROM unnest(nodes) AS node WHERE kind = 'account'
+            UNION ALL
+            SELECT part.id, part.account_id
+            FROM accounts_resourcegroup part WHERE kind = 'resource_group' AND part.id = ANY(nodes)
+        ), place AS MATERIALIZED (
+            SELECT leaf.node_id, member.directory_id, member.group_id,
+                   daterange(member.valid_from, member.valid_to) AS months
+            FROM leaf JOIN accounts_accountmembership member ON member.account_id = leaf.account_id
+            WHERE member.superseded_by_id IS NULL
+        ), merged AS (
+            SELECT seen.node_id, unnest(range_agg(seen.months)) AS months
+            FROM (
+                SELECT leaf.node_id, root.months
+                FROM leaf JOIN root ON root.node_id = leaf.account_id WHERE root.node_kind = 'account'
+                UNION ALL
+                SELECT root.node_id, root.months
+                FROM root
+                WHERE kind = 'resource_group' AND root.node_kind = 'resource_group' AND root.node_id = ANY(nodes)
+                UNION ALL
+                SELECT place.node_id, root.months * place.months
+                FROM place
+                JOIN accounts_resourcedirectory directory ON directory.id = place.directory_id
+                JOIN root ON (root.node_kind = 'resource_directory' AND root.node_id = directory.id)
+                    OR (root.node_kind = 'enterprise_parent' AND root.node_id = directory.enterprise_id
+                        AND (purpose <> 'numbers' OR directory.multi_account_management))
+                UNION ALL
+                SELECT place.node_id, root.months * place.months * daterange(closure.valid_from, closure.valid_to)
+                FROM place
+                JOIN accounts_groupclosure closure ON closure.descendant_id = place.group_id
+                JOIN root ON root.node_kind = 'account_group' AND root.node_id = closure.ancestor_id
+            ) AS seen WHERE NOT isempty(seen.months) GROUP BY seen.node_id
+        )
+        SELECT merged.node_id, lower(merged.months), upper(merged.months) FROM merged ORDER BY 1, 2;
+    END IF;
 END $$;
 """
 DROP_MONTHS = "DROP FUNCTION accounts_viewer_months(bigint, timestamptz, text, text, bigint[]);"
@@ -463,7 +611,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(GRANTS, DROP_GRANTS),
-        migrations.RunSQL(HELD, DROP_HELD),
         migrations.RunSQL(OPERATOR, DROP_OPERATOR),
         migrations.RunSQL(ROOTS, DROP_ROOTS),
         migrations.RunSQL(DIRECTORIES, DROP_DIRECTORIES),

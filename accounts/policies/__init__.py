@@ -31,6 +31,7 @@ where multi-account management is off. So the total of one node needs no set: ta
 kind=..., ids=[...])`, and for an enterprise its visible directories, and read the roll-up of the node.
 """
 
+from accounts.models import NodeKind, NodeRef, Role
 from accounts.policies.ancestry import Ancestor, ancestors
 from accounts.policies.decisions import (
     Access,
@@ -53,7 +54,10 @@ __all__ = [
     "Action",
     "Ancestor",
     "Authority",
+    "NodeKind",
+    "NodeRef",
     "Purpose",
+    "Role",
     "Root",
     "SeenIn",
     "Sql",

@@ -58,6 +58,7 @@ class ClusterPlan:
     direct: Mapping[Node, Columns]
     classes: Mapping[Node, int]
     pool: Columns
+    pool_classes: int
     cluster_classes: int
     machines: tuple[PlannedMachine, ...]
     flows: Mapping[tuple[str, str], Fraction]
@@ -106,6 +107,7 @@ def plan_cluster(
         direct=served.direct | first.direct,
         classes=served.classes | first.classes,
         pool=served.pool,
+        pool_classes=served.pool_classes,
         cluster_classes=_classes(units, machine_weights),
         machines=machines,
         flows=activity.flows,

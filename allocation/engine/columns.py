@@ -33,6 +33,11 @@ def added(left: Columns, right: Columns) -> Columns:
     return tuple(a + b for a, b in zip(left, right, strict=True))
 
 
+def subtracted(left: Columns, right: Columns) -> Columns:
+    """Return `left` - `right`."""
+    return tuple(a - b for a, b in zip(left, right, strict=True))
+
+
 def total(parts: Iterable[Columns], lines: int) -> Columns:
     """Return the sum of many columns."""
     together = list(parts)

@@ -71,6 +71,8 @@ def resolve(network: Network, options: Options) -> Throughput:
     """Return what leaves every service towards its leaves, by the method of `options.dependencies`."""
     if options.dependencies == "direct":
         return _pass_on(network, {}, [[service] for service in network.services()], [])
+    if options.dependencies == "rounds":
+        return _in_rounds(network, options.rounds)
     if options.dependencies == "step_down":
         order = _step_down_order(network, options)
         place = {service: index for index, (service,) in enumerate(order)}
@@ -88,6 +90,40 @@ def resolve(network: Network, options: Options) -> Throughput:
     for provider, consumer in sorted(flows):
         successors[provider].append(consumer)
     return _pass_on(network, flows, components(successors), closed)
+
+
+def _in_rounds(network: Network, rounds: int) -> Throughput:
+    """Pass on what services have in `rounds` rounds: T = sum of (P')^h D for h below `rounds`, with P from all output.
+
+    What is still on its way then, (P')^rounds D, stays where it has arrived: the service's leaves get it by usage, and
+    step 8 that of services without usage.
+    """
+    nothing = zeros(network.lines)
+    output = dict(network.usage)
+    for (provider, _), quantity in network.flows.items():
+        output[provider] = output.get(provider, ZERO) + quantity
+    arrived = {service: network.direct.get(service, nothing) for service in network.services()}
+    passed = dict.fromkeys(arrived, nothing)
+    reached = {service: network.classes.get(service, classes.NO_CLASS) for service in arrived}
+    for _ in range(rounds):
+        passed = {service: added(passed[service], arrived[service]) for service in arrived}
+        following, classes_before = dict.fromkeys(arrived, nothing), dict(reached)
+        for (provider, consumer), quantity in network.flows.items():
+            if quantity:
+                delivered = scaled(arrived[provider], quantity / output[provider])
+                following[consumer] = added(following[consumer], delivered)
+                reached[consumer] |= classes_before[provider]
+        arrived = following
+    per_unit: dict[str, Columns] = {}
+    kept: dict[str, Columns] = {}
+    for service, used in ((service, network.usage.get(service, ZERO)) for service in arrived):
+        if used:
+            per_unit[service] = added(
+                scaled(passed[service], ONE / output[service]), scaled(arrived[service], ONE / used)
+            )
+        else:
+            kept[service] = arrived[service] if output.get(service) else added(passed[service], arrived[service])
+    return Throughput(per_unit, kept, reached, [])
 
 
 def _step_down_order(network: Network, options: Options) -> list[list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from allocation.engine.columns import Columns, added, total, zeros
+from allocation.engine.columns import Columns, added, subtracted, total, zeros
 from allocation.engine.units import ONE, ZERO
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def fall_back(
         elif step == "cluster_overhead":
             base = [amount > 0 for amount in allocated[:lines]]
             moved = {service: _where(columns, base) for service, columns in remaining.items()}
-            result.overhead = _overhead(moved.values(), allocated)
+            result.overhead = rate(total(moved.values(), lines), allocated)
         else:
             moved = dict(remaining)
             result.unallocated |= moved
@@ -73,16 +73,15 @@ def _where(columns: Columns, kept: Sequence[bool]) -> Columns:
     return tuple(value if keep else ZERO for value, keep in zip(columns, [*kept, *kept], strict=True))
 
 
-def _overhead(moved: Collection[Columns], allocated: Columns) -> Columns:
-    """Return, per line and for the estimated part, what is moved for each µg that the leaves have."""
+def rate(amounts: Columns, allocated: Columns) -> Columns:
+    """Return, per line and for the estimated part, how much of `amounts` there is for each µg that leaves have."""
     lines = len(allocated) // 2
-    amounts = total(moved, lines)
     return tuple(amount / base if base else ZERO for amount, base in zip(amounts, allocated[:lines] * 2, strict=True))
 
 
 def _less(remaining: Mapping[str, Columns], moved: Mapping[str, Columns]) -> dict[str, Columns]:
     rest = {
-        service: tuple(a - b for a, b in zip(columns, moved[service], strict=True)) if service in moved else columns
+        service: subtracted(columns, moved[service]) if service in moved else columns
         for service, columns in remaining.items()
     }
     return {service: columns for service, columns in rest.items() if any(columns)}

@@ -366,7 +366,10 @@ class PackageRejectedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Effective options of a methodology version: preset defaults with overrides applied (section 2)."""
+    """Effective options of a methodology version: preset defaults with overrides applied (section 2).
+
+    Fields with a default here are options beyond version 1.
+    """
 
     lines: tuple[str, ...]
     rack_weight: str
@@ -382,6 +385,7 @@ class Options:
     vintage_window_months: int
     closure_tolerance: Decimal
     matching: str
+    rounds: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,14 +39,21 @@ PRESETS: Final[Mapping[str, Options]] = {
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "rack_weight": ("it_kwh", "facility_kwh"),
     "pool_driver": ("it_kwh", "facility_kwh", "equal"),
-    "unused": ("cluster_pool_energy", "rack_local", "service_pool", "provider"),
+    "unused": ("cluster_pool_energy", "rack_local", "service_pool", "provider", "account_pool"),
     "machines": ("share", "subtract"),
-    "dependencies": ("reciprocal", "step_down", "direct"),
+    "dependencies": ("reciprocal", "step_down", "direct", "rounds"),
     "closed_class": ("error", "overhead"),
     "early_retirement": ("continue", "write_off", "transfer"),
     "matching": ("monthly",),
 }
-_RANGES: Final[Mapping[str, tuple[int, int]]] = {"fallback_months": (1, 12), "vintage_window_months": (0, 60)}
+_RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    "fallback_months": (1, 12),
+    "vintage_window_months": (0, 60),
+    "rounds": (1, 100),
+}
+_BELONGS_TO: Final[Mapping[str, str]] = {"step_down_order": "step_down", "rounds": "rounds"}
+"""Options that are required by, and only allowed with, one value of `dependencies`."""
+
 _FALLBACKS: Final = ("previous_shares", "cluster_overhead", "unallocated")
 _NUMBER: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,12})?")
 _FILE: Final = "package.toml"
@@ -67,9 +74,13 @@ def effective_options(preset: str, overrides: Mapping[str, object]) -> Options:
         except ValueError as error:
             findings.append(_bad(name, str(error)))
     effective = dataclasses.replace(PRESETS[preset], **values)  # type: ignore[arg-type] # checked one by one above
-    # An empty array is an order, too: all services by code.
-    if not findings and (effective.dependencies == "step_down") != ("step_down_order" in overrides):
-        findings.append(_bad("step_down_order", "step_down_order goes with dependencies = step_down, and only with it"))
+    if not findings:
+        # What counts is that the option is there: an empty order is one, too, all services by code.
+        findings += [
+            _bad(name, f"{name} goes with dependencies = {method}, and only with it")
+            for name, method in _BELONGS_TO.items()
+            if (effective.dependencies == method) != (name in overrides)
+        ]
     if findings:
         raise PackageRejectedError(tuple(findings))
     return effective

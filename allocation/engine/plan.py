@@ -48,6 +48,7 @@ class Plan:
 
     options: Options
     core_services: frozenset[str]
+    internal_accounts: frozenset[str]
     clusters: Mapping[str, ClusterPlan]
     regions: Mapping[str, tuple[str, ...]]
     findings: tuple[Finding, ...]
@@ -83,7 +84,8 @@ def prepare(activity: Activity) -> Plan:
     findings.raise_if_rejected()
     services = rows(activity.tables["services"])
     core = frozenset(str(row.service) for row in services if row.kind == "core")
-    return Plan(options, core, plans, found.places.regions, findings.as_tuple(), found.sites)
+    internal = frozenset(str(row.account) for row in rows(activity.tables["accounts"]) if row.internal)
+    return Plan(options, core, internal, plans, found.places.regions, findings.as_tuple(), found.sites)
 
 
 def survey(activity: Activity, findings: Findings) -> Survey:

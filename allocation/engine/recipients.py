@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allocation.engine import quality as classes
+from allocation.engine.account_pool import spread_over_accounts
 from allocation.engine.blocks import Block, Settlement
 from allocation.engine.checks import no_source
-from allocation.engine.columns import Columns, scaled, total, zeros
+from allocation.engine.columns import Columns, added, scaled, subtracted, total, zeros
 from allocation.engine.dependencies import Network, resolve
 from allocation.engine.fallbacks import (
     DEFAULT_GROUP,
@@ -50,17 +51,22 @@ def find_recipients(plan: Plan, cluster: str, usage: Usage, history: Sequence[Us
     throughput = resolve(network, plan.options)
     _report_closed(place, throughput, plan, findings)
     earlier = _Earlier([net(past, plan.core_services) for past in history])
+    settlement = Settlement(place)
+    _add_usage(settlement, netted, throughput)
+    _add_machines(settlement, plan)
+    allocated = _allocated(place, netted, throughput)
+    pool = place.pool
+    if plan.options.unused == "account_pool":
+        pool = spread_over_accounts(settlement, plan.internal_accounts)
+        allocated = added(allocated, subtracted(place.pool, pool))
     kept = dict(throughput.kept)
     if plan.options.unused != "provider":
-        kept[UNUSED_SERVICE] = place.pool
-    fallbacks = fall_back(
-        kept, _allocated(place, netted, throughput), plan.options, place.emission_lines, earlier.has_usage_of
-    )
+        kept[UNUSED_SERVICE] = pool
+    fallbacks = fall_back(kept, allocated, plan.options, place.emission_lines, earlier.has_usage_of)
     _flag_fallbacks(place, fallbacks, findings)
-
-    settlement = Settlement(place)
-    _add_usage(settlement, netted, throughput, fallbacks)
-    _add_machines(settlement, plan, fallbacks)
+    settlement.blocks = [
+        replace(block, columns=with_overhead(block.columns, fallbacks.overhead)) for block in settlement.blocks
+    ]
     _add_earlier(settlement, throughput, fallbacks, earlier)
     _add_special(settlement, throughput, fallbacks, plan)
     return settlement
@@ -113,7 +119,7 @@ def _allocated(place: ClusterPlan, netted: NetUsage, throughput: Throughput) -> 
     return total(parts, len(place.lines))
 
 
-def _add_usage(settlement: Settlement, netted: NetUsage, throughput: Throughput, fallbacks: Fallbacks) -> None:
+def _add_usage(settlement: Settlement, netted: NetUsage, throughput: Throughput) -> None:
     """Add the leaves with usage: one block per service."""
     leaves = netted.leaves
     numbers = np.zeros(len(leaves.services), dtype=np.int32)
@@ -121,14 +127,13 @@ def _add_usage(settlement: Settlement, netted: NetUsage, throughput: Throughput,
     for index, service in enumerate(leaves.services):
         columns = nothing
         if netted.total[service]:
-            per_unit = scaled(throughput.per_unit[service], netted.unit[service])
-            columns = with_overhead(per_unit, fallbacks.overhead)
+            columns = scaled(throughput.per_unit[service], netted.unit[service])
         reached = throughput.classes.get(service, classes.NO_CLASS)
         numbers[index] = settlement.block_of[service] = settlement.add_block(Block(columns, reached))
     settlement.parts.append(replace(leaves, block=numbers[leaves.service]))
 
 
-def _add_machines(settlement: Settlement, plan: Plan, fallbacks: Fallbacks) -> None:
+def _add_machines(settlement: Settlement, plan: Plan) -> None:
     """Add the leaves of dedicated machines: one block per quality, shared by p."""
     place = settlement.place
     for rank in sorted({machine.quality for machine in place.machines}):
@@ -137,7 +142,7 @@ def _add_machines(settlement: Settlement, plan: Plan, fallbacks: Fallbacks) -> N
         whole = [int(machine.p * denominator) for machine in machines]
         every = sum(whole)
         columns = scaled(place.direct[rank], Fraction(1, every)) if every else zeros(len(place.lines))
-        block = settlement.add_block(Block(with_overhead(columns, fallbacks.overhead), place.classes[rank]))
+        block = settlement.add_block(Block(columns, place.classes[rank]))
         settlement.add_leaves(
             [
                 (m.service, m.account, CORE_GROUP if m.service in plan.core_services else m.group, block, p)

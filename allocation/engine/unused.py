@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from allocation.engine import quality as classes
 from allocation.engine.columns import added, total, zeros
+from allocation.engine.quality import NO_CLASS
 from allocation.engine.racks import Basis
 from allocation.engine.units import ONE, ZERO, exact_sum
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from allocation.engine.racks import Node, Unit
 
 
+_APART: Final = frozenset({"provider", "account_pool"})
+"""Policies that keep the pool apart from the services."""
+
+
 @dataclass(slots=True)
 class Served:
     """Direct amounts of services and machines, their classes of energy, and the pool that was not spread."""
@@ -26,6 +31,7 @@ class Served:
     direct: dict[Node, Columns] = field(default_factory=dict)
     classes: dict[Node, int] = field(default_factory=dict)
     pool: Columns = ()
+    pool_classes: int = NO_CLASS
 
 
 @dataclass(slots=True)
@@ -40,8 +46,8 @@ class _Use:
 def serve(cleared: Cleared, direct_to_pool: Columns, unused: str) -> Served:
     """Give the racks' amounts to the services that use them; spread or keep the pool of unused capacity.
 
-    `direct_to_pool` is what no rack took in step 3. The pool that comes back is that of `unused = provider`, or of a
-    cluster without used energy.
+    `direct_to_pool` is what no rack took in step 3. The pool that comes back is one that stays apart (`provider`,
+    `account_pool`), or that of a cluster without used energy.
     """
     lines = len(direct_to_pool) // 2
     use = _use(cleared, unused)
@@ -52,10 +58,10 @@ def serve(cleared: Cleared, direct_to_pool: Columns, unused: str) -> Served:
     w = {node: exact_sum(energies) for node, energies in use.energy.items()}
     pool = total([direct_to_pool, cleared.stranded, cleared.rates.amount(Basis.of(use.unused))], lines)
     total_w = exact_sum(w.values())
-    if unused == "provider" or not total_w:
-        served.pool = pool
-        return served
     pool_classes = cleared.stranded_classes | _classes(use.unused, cleared.classes)
+    if unused in _APART or not total_w:
+        served.pool, served.pool_classes = pool, pool_classes
+        return served
     by_w = {node: energy / total_w for node, energy in w.items()}
     shares = _shares_by_line(served.direct, by_w, lines, by_emissions=unused == "service_pool")
     for node, share in shares.items():

@@ -16,7 +16,9 @@ Stored = dict[str, Any]
 
 def stored_options(options: Options) -> Stored:
     """Return the options as JSON; equal options give equal JSON."""
-    values = dataclasses.asdict(options)
+    beyond = {field.name: field.default for field in dataclasses.fields(options)}
+    # An option beyond version 1 that is not used leaves the stored form, and so its digest, as it was before.
+    values = {name: value for name, value in dataclasses.asdict(options).items() if value != beyond[name]}
     values["closure_tolerance"] = _plain(options.closure_tolerance)
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 

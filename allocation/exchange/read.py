@@ -17,35 +17,36 @@ from pyarrow import csv as arrow_csv
 from accounts.models import Account
 from allocation.engine.frames import TABLES, Activity, Header, Kind, Usage
 from allocation.exchange.columns import bigints
+from allocation.exchange.decimals import whole_numbers
 from allocation.exchange.methodology import read_options
 from allocation.exchange.store import CLUSTER_OR_REGION, MODELS
-from allocation.exchange.sums import net_sums, scaled, whole_numbers
 from allocation.models import Cluster, Package, PackageCluster, Service, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     import numpy.typing as npt
 
     from allocation.engine.frames import Column
     from allocation.models.activity import ActivityRow
 
+# A row of a region is split among its active clusters: rows of the cluster count `divisor` times, those of the region
+# once. One record holds the leaves of many resource groups, line by line: a record costs the client more than a line.
 _USAGE: Final = """
-SELECT (cluster_id IS NULL)::int AS shared, service_id, account_id, resource_group_id, trim_scale(quantity)
-  FROM allocation_usagerow
- WHERE package_id = {package} AND (cluster_id = {cluster} OR region_id = {region})
+SELECT string_agg(concat_ws(',', service_id, account_id, resource_group_id, trim_scale(total)), E'\\n')
+  FROM (SELECT service_id, account_id, resource_group_id, sum({quantity}) AS total
+          FROM allocation_usagerow
+         WHERE package_id = {package} AND (cluster_id = {cluster} OR region_id = {region})
+         GROUP BY service_id, account_id, resource_group_id) AS net
+ GROUP BY resource_group_id / 1024
 """
-_USAGE_TYPES: Final = {
-    "shared": pa.int8(),
-    "service": pa.int64(),
-    "account": pa.int64(),
-    "group": pa.int64(),
-    "quantity": pa.string(),
-}
+_USAGE_TYPES: Final = {"service": pa.int64(), "account": pa.int64(), "group": pa.int64(), "quantity": pa.string()}
+_ONE_CLUSTER: Final = sql.SQL("quantity")
+_SHARING: Final = sql.SQL("CASE WHEN cluster_id IS NULL THEN quantity ELSE quantity * {divisor} END")
 
 _SIGNS: Final = """
 SELECT cluster_id, region_id, service_id, bool_or(quantity > 0), bool_or(quantity < 0)
-  FROM allocation_usagerow WHERE package_id = %s GROUP BY cluster_id, region_id, service_id
+  FROM allocation_usagerow WHERE package_id = %s AND service_id = ANY(%s) GROUP BY cluster_id, region_id, service_id
 """
 
 # Rows of a cluster count as often as its region has active clusters, rows of the region once: so sums stay exact. The
@@ -107,8 +108,9 @@ def read_usage(package: Package, cluster: str) -> Usage:
     sharing = _active_clusters(package, place.region_id)
     shares = place.cluster_id in sharing
     divisor = len(sharing) if shares else 1
-    rows = _read_rows(
+    rows = _read_lines(
         sql.SQL(_USAGE).format(
+            quantity=_SHARING.format(divisor=sql.Literal(divisor)) if divisor > 1 else _ONE_CLUSTER,
             package=sql.Literal(package.pk),
             cluster=sql.Literal(place.cluster_id),
             region=sql.Literal(place.region_id if shares else None),
@@ -116,21 +118,18 @@ def read_usage(package: Package, cluster: str) -> Usage:
         _USAGE_TYPES,
     )
     quantity, decimals = whole_numbers(rows.column("quantity"))
-    if divisor > 1:
-        # A row of the cluster counts `divisor` times, one of the region once.
-        quantity = np.where(rows.column("shared").to_numpy() == 1, quantity, scaled(quantity, divisor))
     service, account, group = (rows.column(name).to_numpy() for name in ("service", "account", "group"))
-    first, quantity = net_sums((service, group), quantity)
-    services, service = _names("allocation_service", "code", service[first])
-    accounts, account = _names("accounts_account", "external_id", account[first])
-    groups, group = _names("accounts_resourcegroup", "code", group[first])
+    services, service = _names("allocation_service", "code", service)
+    accounts, account = _names("accounts_account", "external_id", account)
+    groups, group = _names("accounts_resourcegroup", "code", group)
     return Usage(services, accounts, groups, service, account, group, quantity, decimals, divisor)
 
 
-def used_services(package: Package) -> frozenset[tuple[str, str]]:
-    """Return (cluster, service) wherever some leaf has positive net usage."""
+def used_services(package: Package, services: Collection[str]) -> frozenset[tuple[str, str]]:
+    """Return (cluster, service), of the services asked for, wherever some leaf has positive net usage."""
+    asked = dict(Service.objects.filter(provider=package.provider_id, code__in=services).values_list("pk", "code"))
     with connection.cursor() as cursor:
-        cursor.execute(_SIGNS, [package.pk])
+        cursor.execute(_SIGNS, [package.pk, list(asked)])
         signs = cursor.fetchall()
         # Only where a service has credits too must leaves be netted one by one.
         mixed = sorted({service for _, _, service, _, negative in signs if negative})
@@ -141,8 +140,7 @@ def used_services(package: Package) -> frozenset[tuple[str, str]]:
         if positive and service_id not in mixed:
             used |= {(place, service_id) for place in clusters[cluster_id, region_id]}
     cluster_codes = dict(Cluster.objects.filter(provider=package.provider_id).values_list("pk", "code"))
-    service_codes = dict(Service.objects.filter(provider=package.provider_id).values_list("pk", "code"))
-    return frozenset((cluster_codes[cluster_id], service_codes[service_id]) for cluster_id, service_id in used)
+    return frozenset((cluster_codes[cluster_id], asked[service_id]) for cluster_id, service_id in used)
 
 
 def _clusters_of_places(package: Package) -> dict[tuple[int | None, int | None], set[int]]:
@@ -203,6 +201,21 @@ def _read_rows(query: sql.Composed, types: dict[str, pa.DataType]) -> pa.Table:
     content = io.BytesIO()
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
         content.writelines(copy)
+    return _parse(content, types)
+
+
+def _read_lines(query: sql.Composed, types: dict[str, pa.DataType]) -> pa.Table:
+    """Run a query whose records are texts of many lines of CSV; return the lines as rows with these columns."""
+    statement = sql.SQL("COPY ({}) TO STDOUT").format(query)
+    content = io.BytesIO()
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for (lines,) in copy.rows():
+            content.write(lines.encode())
+            content.write(b"\n")
+    return _parse(content, types)
+
+
+def _parse(content: io.BytesIO, types: dict[str, pa.DataType]) -> pa.Table:
     if not content.tell():
         return pa.table({name: pa.array([], type=kind) for name, kind in types.items()})
     return arrow_csv.read_csv(

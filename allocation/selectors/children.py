@@ -7,7 +7,7 @@ child is listed if the viewer may know it in one of these months, by its numbers
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
@@ -93,6 +93,46 @@ _CANDIDATES = {
     WHERE false""",
 }
 
+# All accounts below a node, at any depth, in the months in which they are.
+_BELOW = {
+    Kind.ENTERPRISE_PARENT: _MEMBERS.format(
+        where="member.directory_id IN (SELECT id FROM accounts_resourcedirectory WHERE enterprise_id = %(parent)s)"
+    ),
+    Kind.RESOURCE_DIRECTORY: _MEMBERS.format(where="member.directory_id = %(parent)s"),
+    Kind.MISCELLANEOUS: _MEMBERS.format(where=_DIRECT),
+    Kind.ACCOUNT_GROUP: f"""
+    SELECT 'account' AS kind, member.account_id AS node_id, 5 AS kind_rank,
+           range_agg(daterange(member.valid_from, member.valid_to) * daterange(closure.valid_from, closure.valid_to))
+           * {_WINDOW} AS months
+    FROM accounts_groupclosure closure
+    JOIN accounts_accountmembership member ON member.group_id = closure.descendant_id
+    WHERE closure.ancestor_id = %(parent)s AND member.superseded_by_id IS NULL
+    GROUP BY member.account_id""",  # noqa: S608 fixed texts
+}
+_KNOWN_BELOW = """
+candidate AS MATERIALIZED ({candidates}
+), seen AS MATERIALIZED (
+    SELECT account_id, range_agg(daterange(valid_from, valid_to)) AS months
+    FROM accounts_viewer_accounts(%(viewer)s, %(now)s, 'see') WHERE valid_from < valid_to GROUP BY account_id
+), child AS MATERIALIZED (
+    SELECT row_number() OVER (ORDER BY candidate.node_id) AS key, candidate.*, true AS visible
+    FROM candidate
+    LEFT JOIN seen ON seen.account_id = candidate.node_id
+    WHERE (candidate.months && seen.months
+           OR (NOT isempty(candidate.months) AND accounts_is_operator(%(viewer)s))){cut}
+), asked AS MATERIALIZED (
+    SELECT child.key, child.kind, child.node_id, child.months FROM child
+)"""
+# By name a page is cut before amounts are read, so that a list of any length costs what a page costs.
+_CUT = """
+        AND EXISTS (
+            SELECT FROM accounts_account account WHERE account.id = candidate.node_id
+                AND (COALESCE(NULLIF(account.name, ''), account.external_id) COLLATE "C", 5, account.id)
+                    > (%(after_value)s, %(after_rank)s, %(after_id)s))
+    ORDER BY (SELECT COALESCE(NULLIF(account.name, ''), account.external_id) COLLATE "C"
+              FROM accounts_account account WHERE account.id = candidate.node_id), candidate.node_id
+    LIMIT %(limit)s"""
+
 # Whoever sees the parent in a month sees its children then; else a child needs a role of its own, or one below it.
 _KNOWN_CHILDREN = """
 candidate AS MATERIALIZED ({candidates}
@@ -157,7 +197,7 @@ _ORDERS = {
         'line.name COLLATE "C", line.kind_rank, line.node_id',
     ),
 }
-_DESCRIBED_COLUMNS = 9
+_DESCRIBED_COLUMNS = 10
 
 
 _KINDS = {
@@ -181,7 +221,26 @@ def children(*, question: Question, parent: NodeKey, page: ChildPage) -> list[Ch
 
     The key of a row is (total in ug, or name; kind rank; id).
     """
-    begun = facts(question, asked=_begin(parent))
+    return _page(question, _begin(parent), page)
+
+
+def accounts_below(*, question: Question, parent: NodeKey, page: ChildPage) -> list[Child]:
+    """One page of all accounts below a node, at any depth, that the viewer may see; two statements.
+
+    Each with what it emitted in the months in which it stood below. Empty for accounts and resource groups.
+    """
+    if parent.kind not in _BELOW:
+        return []
+    by_name = page.order is ChildOrder.NAME_ASC
+    cut = _CUT if by_name else ""
+    if page.after is None:
+        page = replace(page, after=("", 0, 0)) if by_name else page
+    text = _KNOWN_BELOW.format(candidates=_BELOW[parent.kind], cut=cut)
+    return _page(question, Asked(text, {"parent": parent.id}, frozenset({Kind.ACCOUNT})), page)
+
+
+def _page(question: Question, asked: Asked, page: ChildPage) -> list[Child]:
+    begun = facts(question, asked=asked)
     after, order = _ORDERS[page.order]
     text = _PAGE.format(
         sums=sums_sql("fact"),

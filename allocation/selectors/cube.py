@@ -259,7 +259,7 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
         TooManyAccounts: resource groups or qualities of more than `MAX_LEDGER_ACCOUNTS` accounts were asked for.
     """
     wanted = frozenset(grouping.dimensions)
-    asked = asked_for(nodes)
+    asked = asked_for(nodes, question.view)
     if wanted & _LEDGER and count_accounts(question, asked=asked) > MAX_LEDGER_ACCOUNTS:
         raise TooManyAccounts(MAX_LEDGER_ACCOUNTS)
     cut = Cut(

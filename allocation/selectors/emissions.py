@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from allocation.policies import NodeKey, Question
+    from allocation.selectors.publications import Published
 
 
 class Point(NamedTuple):
@@ -40,6 +41,10 @@ class Series:
         """All months together."""
         return combined(point.figure for point in self.points)
 
+    def of_month(self, month: date) -> Figure:
+        """One month of the period; StopIteration for a month outside."""
+        return next(point.figure for point in self.points if point.month == month)
+
 
 _MONTHS = """
 SELECT fact.key, fact.month, {sums} FROM fact GROUP BY fact.key, fact.month ORDER BY fact.key, fact.month
@@ -54,7 +59,7 @@ def by_month(
     Every month of the period is there, with the presence of its amounts. Nodes that do not exist are NOT_PERMITTED
     throughout, like those that are hidden.
     """
-    begun = facts(question, asked=asked_for(nodes), cut=Cut(restricted=restricted))
+    begun = facts(question, asked=asked_for(nodes, question.view), cut=Cut(restricted=restricted))
     amounts: dict[tuple[int, date], Amounts] = {}
     with connection.cursor() as cursor:
         cursor.execute(begun.text + _MONTHS.format(sums=sums_sql("fact")), begun.params)
@@ -65,6 +70,18 @@ def by_month(
         node: _series(question, node, standing.get(node, []), {m: a for (k, m), a in amounts.items() if k == key})
         for key, node in enumerate(nodes, start=1)
     }
+
+
+def runs_behind(series: Series, published: Published) -> list[int]:
+    """The runs whose amounts the viewer sees in a series."""
+    found = {
+        published.by_month[row.provider_id, point.month].run_id
+        for row in series.standings
+        for point in series.points
+        if (point.month in row.whole or point.month in row.part)
+        and (row.provider_id, point.month) in published.by_month
+    }
+    return sorted(found)
 
 
 def _series(question: Question, node: NodeKey, rows: list[Standing], amounts: dict[date, Amounts]) -> Series:

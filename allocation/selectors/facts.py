@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
-from allocation.policies import ASKED, Kind, NodeKey, Statement, given, visible_parts
+from allocation.policies import (
+    ASKED,
+    ASKED_AS_IS,
+    JOINED,
+    LEFT,
+    Kind,
+    NodeKey,
+    Statement,
+    View,
+    given,
+    visible_parts,
+)
 from allocation.selectors.amounts import COLUMNS, ledger_sums_sql
 
 if TYPE_CHECKING:
@@ -185,9 +196,12 @@ class Asked(NamedTuple):
     kinds: frozenset[Kind]
 
 
-def asked_for(nodes: Sequence[NodeKey]) -> Asked:
+def asked_for(nodes: Sequence[NodeKey], view: View = View.AS_WAS) -> Asked:
     """Ask about given nodes; the key of a node is its place in the sequence, from 1."""
-    return Asked(ASKED, given(nodes), frozenset(node.kind for node in nodes))
+    kinds = frozenset(node.kind for node in nodes)
+    if view is View.AS_IS:
+        return Asked(ASKED_AS_IS, given(nodes), kinds | {Kind.ACCOUNT})
+    return Asked(ASKED, given(nodes), kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +246,28 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Statement:
     """
     parts = visible_parts(question, asked.text, asked.params)
     wanted = _parts(asked.kinds, question.role_kinds)
-    before, branches = _BY_DETAIL[cut.detail](wanted, cut)
+    # As-is, groups are those of today: each account's, found through the account.
+    detail = Detail.ACCOUNT if (question.view, cut.detail) == (View.AS_IS, Detail.GROUP) else cut.detail
+    before, branches = _BY_DETAIL[detail](wanted, cut)
     text = f"{parts.text}{before}, fact AS ({' UNION ALL '.join(branches)})"
+    if question.view is View.AS_IS:
+        text = f"{parts.text}{before}, found AS ({' UNION ALL '.join(branches)}), {_REGROUPED}"
     grain = grain_of(services=cut.keeps_services, clusters=cut.keeps_clusters)
     return Statement(text, parts.params | _filter_params(cut.restricted) | {"grain": grain})
+
+
+# Today's group of an account stands for its group; containers have none to offer and are not read by account here.
+_SIGN = f"CASE WHEN found.key >= {LEFT} THEN -1 ELSE 1 END"
+_REGROUPED_AMOUNTS = ", ".join(f"{_SIGN} * found.{column} AS {column}" for column in COLUMNS)
+_REGROUPED = f"""fact AS (
+    SELECT found.key %% {JOINED} AS key, found.provider_id, found.run_id, found.month, found.service_id,
+           found.cluster_id, today.group_id, found.account_id, found.resource_group_id, found.quality,
+           {_REGROUPED_AMOUNTS}
+    FROM found
+    LEFT JOIN accounts_accountmembership today ON today.account_id = found.account_id
+        AND today.superseded_by_id IS NULL
+        AND daterange(today.valid_from, today.valid_to) @> %(today)s::date
+)"""  # noqa: S608 fixed texts
 
 
 def _of_nodes(wanted: set[str], cut: Cut) -> tuple[str, list[str]]:

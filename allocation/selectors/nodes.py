@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
+from accounts.policies import NodeKind
+from accounts.selectors.search import SearchKey
+from accounts.selectors.search import search as find_by_text
 from allocation.policies import Kind, NodeKey
 
 if TYPE_CHECKING:
@@ -47,38 +50,41 @@ class Node:
     access: Access
     multi_account_management: bool | None = None
     account_kind: str | None = None
+    directory_id: int | None = None
 
 
 # Descriptions by kind; `known` restricts them to nodes that the viewer may know.
 DESCRIBED = """
 described AS (
     SELECT 'enterprise_parent' AS kind, id AS node_id, name, external_id, status, NULL AS provider_code,
-           NULL::date AS closed_from, NULL::boolean AS multi_account_management, NULL AS account_kind
+           NULL::date AS closed_from, NULL::boolean AS multi_account_management, NULL AS account_kind,
+           NULL::bigint AS directory_id
     FROM accounts_enterpriseparent WHERE id IN (SELECT node_id FROM {wanted} WHERE kind = 'enterprise_parent')
     UNION ALL
     SELECT 'resource_directory', directory.id, directory.name, directory.external_id, directory.status, provider.code,
-           NULL, directory.multi_account_management, NULL
+           NULL, directory.multi_account_management, NULL, directory.id
     FROM accounts_resourcedirectory directory JOIN accounts_provider provider ON provider.id = directory.provider_id
     WHERE directory.id IN (SELECT node_id FROM {wanted} WHERE kind = 'resource_directory')
     UNION ALL
-    SELECT 'miscellaneous', directory.id, 'Miscellaneous', NULL, directory.status, provider.code, NULL, NULL, NULL
+    SELECT 'miscellaneous', directory.id, 'Miscellaneous', NULL, directory.status, provider.code, NULL, NULL, NULL,
+           directory.id
     FROM accounts_resourcedirectory directory JOIN accounts_provider provider ON provider.id = directory.provider_id
     WHERE directory.id IN (SELECT node_id FROM {wanted} WHERE kind = 'miscellaneous')
     UNION ALL
     SELECT 'account_group', grouping.id, grouping.name, grouping.external_id, grouping.status, provider.code,
-           grouping.closed_from, NULL, NULL
+           grouping.closed_from, NULL, NULL, directory.id
     FROM accounts_accountgroup grouping
     JOIN accounts_resourcedirectory directory ON directory.id = grouping.directory_id
     JOIN accounts_provider provider ON provider.id = directory.provider_id
     WHERE grouping.id IN (SELECT node_id FROM {wanted} WHERE kind = 'account_group')
     UNION ALL
     SELECT 'account', account.id, COALESCE(NULLIF(account.name, ''), account.external_id), account.external_id,
-           account.status, provider.code, account.closed_from, NULL, account.kind
+           account.status, provider.code, account.closed_from, NULL, account.kind, NULL
     FROM accounts_account account JOIN accounts_provider provider ON provider.id = account.provider_id
     WHERE account.id IN (SELECT node_id FROM {wanted} WHERE kind = 'account')
     UNION ALL
     SELECT 'resource_group', part.id, COALESCE(NULLIF(part.name, ''), part.code), part.code, account.status,
-           provider.code, NULL, NULL, NULL
+           provider.code, NULL, NULL, NULL, NULL
     FROM accounts_resourcegroup part
     JOIN accounts_account account ON account.id = part.account_id
     JOIN accounts_provider provider ON provider.id = account.provider_id
@@ -130,7 +136,7 @@ def _params(viewer: Viewer, keys: Collection[NodeKey]) -> dict[str, Any]:
 
 def node_of(row: Sequence[object], *, visible: bool) -> Node:
     """Read the columns of `described`."""
-    kind, node_id, name, external_id, status, provider_code, closed_from, switch, account_kind = row
+    kind, node_id, name, external_id, status, provider_code, closed_from, switch, account_kind, directory_id = row
     return Node(
         key=NodeKey(Kind(str(kind)), int(str(node_id))),
         name=str(name),
@@ -141,6 +147,7 @@ def node_of(row: Sequence[object], *, visible: bool) -> Node:
         access=Access.VISIBLE if visible else Access.NAME_ONLY,
         multi_account_management=switch,  # type: ignore[arg-type] # a boolean column
         account_kind=None if account_kind is None else str(account_kind),
+        directory_id=directory_id,  # type: ignore[arg-type] # a bigint column
     )
 
 
@@ -261,6 +268,24 @@ def paths(*, viewer: Viewer, keys: Collection[NodeKey]) -> dict[NodeKey, list[St
         key: [Step(step, names[step].name, names[step].access is Access.VISIBLE) for step in steps if step in names]
         for key, steps in found.items()
     }
+
+
+class Hit(NamedTuple):
+    """A node found, and the key after which the next page begins."""
+
+    node: Node
+    key: tuple[str | int, ...]
+
+
+def search(
+    *, viewer: Viewer, text: str, kinds: Collection[Kind], limit: int, after: tuple[str | int, ...] | None
+) -> list[Hit]:
+    """Visible nodes whose name or external id contains a text, by name; a constant number of statements."""
+    place = None if after is None else SearchKey(str(after[0]), str(after[1]), int(after[2]))
+    refs = [NodeKind(kind.value) for kind in kinds]
+    hits = find_by_text(viewer=viewer, text=text, kinds=refs, first=limit, after=place)
+    found = by_key(viewer=viewer, keys=[NodeKey.of(hit.node.ref) for hit in hits])
+    return [Hit(found[key], tuple(hit.key)) for hit in hits if (key := NodeKey.of(hit.node.ref)) in found]
 
 
 class TopNode(NamedTuple):

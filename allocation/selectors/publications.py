@@ -59,8 +59,12 @@ JOIN allocation_publication publication ON publication.id = pointer.publication_
 ORDER BY publication.provider_id, publication.month
 """
 _AS_OF = """
-SELECT DISTINCT ON (provider_id, month) id, run_id, provider_id, month, tree_version_id
-FROM allocation_publication WHERE published_at <= %s ORDER BY provider_id, month, published_at DESC, id DESC
+SELECT latest.id, latest.run_id, latest.provider_id, latest.month, latest.tree_version_id
+FROM (SELECT DISTINCT ON (provider_id, month) * FROM allocation_publication WHERE published_at <= %(moment)s
+      ORDER BY provider_id, month, published_at DESC, id DESC) AS latest
+WHERE NOT EXISTS (SELECT FROM allocation_withdrawal withdrawal
+                  WHERE withdrawal.publication_id = latest.id AND withdrawal.at <= %(moment)s)
+ORDER BY latest.provider_id, latest.month
 """
 
 
@@ -74,5 +78,5 @@ def current() -> Published:
 def as_of(*, moment: datetime) -> Published:
     """Pin what was published at a moment, whatever was restated since."""
     with connection.cursor() as cursor:
-        cursor.execute(_AS_OF, [moment])
+        cursor.execute(_AS_OF, {"moment": moment})
         return Published(tuple(Pin(*row) for row in cursor.fetchall()), moment)

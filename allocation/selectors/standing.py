@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection
 
-from allocation.policies import ASKED, ASKED_WITHIN, NodeKey, Question, given, visible_parts
+from allocation.policies import ASKED, ASKED_AS_IS, ASKED_WITHIN, NodeKey, Question, View, given, visible_parts
 from allocation.selectors.statuses import Presence
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ _STANDING = """
     UNION ALL SELECT key, provider_id, directory_id, months FROM part_miscellaneous
     UNION ALL SELECT part_group.key, part_group.provider_id, grouping.directory_id, part_group.months
         FROM part_group JOIN accounts_accountgroup grouping ON grouping.id = part_group.group_id
-    UNION ALL SELECT key, provider_id, NULL, months FROM part_account
-    UNION ALL SELECT key, provider_id, NULL, months FROM part_resource_group
+    UNION ALL SELECT key %% 1000000, provider_id, NULL, months FROM part_account WHERE key < 2000000
+    UNION ALL SELECT key %% 1000000, provider_id, NULL, months FROM part_resource_group WHERE key < 2000000
 ), subject AS MATERIALIZED (
     SELECT key, provider_id, directory_id, NULL::bigint AS group_id, false AS directly, months, whole
     FROM asked_directory
@@ -95,7 +95,12 @@ _STANDING = """
     UNION ALL
     SELECT key, provider_id, directory_id, group_id, false, months, whole FROM asked_group
     UNION ALL
-    SELECT key, provider_id, NULL, NULL, false, months, whole FROM asked_account
+    SELECT key, provider_id, NULL, NULL, false, months, whole FROM asked_account WHERE key < 1000000
+    UNION ALL
+    -- As-is: the accounts that joined later count as one; those that left are no part of the node.
+    SELECT key %% 1000000, provider_id, NULL, NULL, false, range_agg(months),
+           range_agg(months) - COALESCE(range_agg(months - whole), '{}'::datemultirange)
+    FROM asked_account WHERE key BETWEEN 1000000 AND 1999999 GROUP BY 1, 2
     UNION ALL
     SELECT key, provider_id, NULL, NULL, false, months, whole FROM asked_resource_group
 ), standing AS (
@@ -140,7 +145,7 @@ def standings(
     `windows` restricts each node to some months, as the text of a `datemultirange`; None = the whole period.
     """
     if windows is None:
-        parts = visible_parts(question, ASKED, given(nodes))
+        parts = visible_parts(question, ASKED_AS_IS if question.view is View.AS_IS else ASKED, given(nodes))
     else:
         parts = visible_parts(question, ASKED_WITHIN, given(nodes) | {"windows": list(windows)})
     found: dict[NodeKey, list[Standing]] = defaultdict(list)

@@ -10,6 +10,7 @@ from django.db import transaction
 from accounts.models import Provider
 from accounts.services.refusal import require_operator
 from allocation.engine.checks import check_closed_classes, check_regions
+from allocation.engine.dependencies import closed_classes
 from allocation.engine.frames import Finding, PackageRejectedError
 from allocation.engine.plan import prepare
 from allocation.exchange.catalogue import GroupPairs
@@ -109,16 +110,19 @@ def load_package(*, viewer: Viewer, path: Path, progress: Callable[[str], None] 
 
 
 def _check_version(header: Header, findings: Findings) -> None:
-    """Reject other effective options (or another GWP set) than a name@version of the provider stands for already."""
+    """Reject other effective options (or another GWP set) than a name@version of the provider is published with."""
     known = MethodologyVersion.objects.filter(
-        provider__code=header.provider, name=header.methodology, version=header.methodology_version
+        provider__code=header.provider,
+        name=header.methodology,
+        version=header.methodology_version,
+        bound_at__isnull=False,
     ).first()
     if known is None:
         return
     stored = {**stored_options(header.options), "gwp_set": header.gwp_set}
     other = [name for name, value in {**known.options, "gwp_set": known.gwp_set}.items() if stored.get(name) != value]
     if other:
-        message = f"{known} stands for other options already: {', '.join(sorted(other))}"
+        message = f"{known} is published with other options: {', '.join(sorted(other))}"
         findings.reject("VERSION_CONFLICT", MANIFEST, message, field="methodology.version")
 
 
@@ -193,10 +197,17 @@ def _store(
 
 
 def _check_closed_classes(package: Package, plan: Plan, findings: Findings) -> None:
-    """Report services that feed only each other. Which have usage is known when the rows are in."""
-    if plan.options.dependencies != "reciprocal" or not any(cluster.flows for cluster in plan.clusters.values()):
+    """Report services that feed only each other. Which have usage is known when the rows are in.
+
+    Usage opens classes and never closes one, so it is summed only for services that are closed in without any.
+    """
+    networks = [cluster.flows for cluster in plan.clusters.values() if cluster.flows]
+    if plan.options.dependencies != "reciprocal":
         return
-    for finding in check_closed_classes(plan, used_services(package)):
+    doubtful = {service for flows in networks for members in closed_classes((), flows) for service in members}
+    if not doubtful:
+        return
+    for finding in check_closed_classes(plan, used_services(package, doubtful)):
         findings.add(finding)
     if findings.rejected():
         raise _RejectedError
@@ -209,16 +220,16 @@ def _lock_provider(header: Header) -> Provider:
 
 
 def _methodology_version(provider: Provider, header: Header, viewer: Viewer, findings: Findings) -> MethodologyVersion:
-    """Return the stored name@version; another load may have stored it with other options since it was checked."""
+    """Return the name@version with these options; it may have been published with others since it was checked."""
     version, _ = MethodologyVersion.objects.get_or_create(
         provider=provider,
         name=header.methodology,
         version=header.methodology_version,
+        gwp_set=header.gwp_set,
+        options_digest=options_digest(header.options),
         defaults={
             "preset": header.preset,
-            "gwp_set": header.gwp_set,
             "options": stored_options(header.options),
-            "options_digest": options_digest(header.options),
             "created_at": viewer.now,
         },
     )

@@ -9,13 +9,22 @@ import strawberry
 from allocation.selectors import nodes
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
+from graphql_api.pagination import Cursors, page_of, page_size
+from graphql_api.types.arguments import After, First
 from graphql_api.types.enums import Kind
-from graphql_api.types.nodes import HierarchyNode, Node, key_of, node_type
+from graphql_api.types.nodes import (
+    HierarchyNode,
+    HierarchyNodeConnection,
+    HierarchyNodeEdge,
+    Node,
+    key_of,
+    node_type,
+)
 from graphql_api.types.viewer import Viewer
 
 Info = strawberry.Info[Context, None]
 GlobalId = Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
-MAX_CODE_CHARACTERS = 200
+MAX_SEARCH_CHARACTERS = 100
 
 
 @strawberry.input(description="A node by the provider's own id.")
@@ -52,6 +61,34 @@ class HierarchyQuery:
         key = key_of(id)
         found = None if key is None else await info.context.loaders.node_by_key.load(key)
         return None if found is None else node_type(found)
+
+    @strawberry.field(
+        description="Nodes whose name or external id contains a text, ignoring case, by name; only those with a role of"
+        " the viewer on or above them."
+    )
+    async def search(
+        self,
+        info: Info,
+        text: Annotated[str, strawberry.argument(description="1 to 100 characters.")],
+        kinds: Annotated[
+            list[Kind] | None, strawberry.argument(description="Only these kinds; MISCELLANEOUS is never found.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+    ) -> HierarchyNodeConnection:
+        """Search."""
+        if not 1 <= len(text.strip()) <= MAX_SEARCH_CHARACTERS:
+            raise bad_input(f"text has 1 to {MAX_SEARCH_CHARACTERS} characters.", field="text")
+        size = page_size(first)
+        wanted = tuple(kind for kind in Kind if kind is not Kind.MISCELLANEOUS and (kinds is None or kind in kinds))
+        cursors = Cursors(("search", text.strip(), wanted), (str, str, int))
+        key = cursors.read(after)
+        found = await info.context.call(
+            nodes.search, viewer=info.context.viewer, text=text, kinds=wanted, limit=size + 1, after=key
+        )
+        page = page_of(found, size=size, key=lambda hit: hit.key, cursors=cursors, after=key)
+        edges = [HierarchyNodeEdge(cursor=cursor, node=node_type(hit.node)) for cursor, hit in page.rows]
+        return HierarchyNodeConnection(edges=edges, page_info=page.info)
 
     @strawberry.field(
         description="A node of the hierarchy by its global id or the provider's own; null for what is hidden or absent."

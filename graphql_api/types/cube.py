@@ -16,7 +16,7 @@ from graphql_api.pagination import PageInfo
 from graphql_api.scalars import Month
 from graphql_api.types.arguments import EmissionsFilter, PeriodInput
 from graphql_api.types.emissions import Emissions, Omission
-from graphql_api.types.enums import AccessDecision, CubeOrder, Dimension, Granularity, Method
+from graphql_api.types.enums import AccessDecision, CubeOrder, Dimension, Granularity, Method, View
 from graphql_api.types.nodes import checked_moment, id_of
 from graphql_api.types.summary import checked_fiscal_start
 
@@ -46,6 +46,7 @@ class EmissionsInput:
     method: Method = strawberry.field(
         default=Method.LOCATION_BASED, description="By which method rows are sorted, and scopes told apart."
     )
+    view: View = strawberry.field(default=View.AS_WAS, description="By which tree months are rolled up.")
     as_of: datetime | None = strawberry.field(
         default=None, description="What was published at this moment, whatever was restated since."
     )
@@ -66,7 +67,7 @@ class EmissionsInput:
     def asked(self, now: datetime) -> Asked:
         """Check and convert."""
         codes = FilterCodes() if self.filter is None else self.filter.codes()
-        return Asked(self.period.period(), codes, checked_moment(self.as_of, now))
+        return Asked(self.period.period(), codes, checked_moment(self.as_of, now), self.view)
 
 
 @strawberry.type(description="A row's value of one dimension.")

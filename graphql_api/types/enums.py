@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import strawberry
 
-from allocation.policies import Kind
+from allocation.policies import Kind, View
 from allocation.selectors.amounts import Method, Scope
 from allocation.selectors.children import ChildOrder
+from allocation.selectors.comparisons import Comparison
 from allocation.selectors.cube import CubeOrder, Dimension
 from allocation.selectors.nodes import Access, Status
 from allocation.selectors.spans import Granularity
@@ -58,6 +59,15 @@ described(
         "MISCELLANEOUS": "Stands for the accounts of a directory that are in no group.",
         "ACCOUNT": "A cloud account.",
         "RESOURCE_GROUP": "A resource group, tag or project inside an account.",
+    },
+)
+described(
+    View,
+    name="HierarchyView",
+    description="By which tree months are rolled up. What may be seen is decided by the tree of the month in both.",
+    values={
+        "AS_WAS": "Each month by the tree of that month: audited totals stay when the organisation changes.",
+        "AS_IS": "All months by the tree of today: for trends after a reorganisation.",
     },
 )
 described(
@@ -118,6 +128,15 @@ described(
     values={
         "EMISSIONS_DESC": "Largest emissions first.",
         "KEY_ASC": "By time, if the rows have one, then by names in the order of Unicode.",
+    },
+)
+described(
+    Comparison,
+    name="Comparison",
+    description="With which period a period is compared.",
+    values={
+        "PREVIOUS_PERIOD": "As many months, just before.",
+        "SAME_PERIOD_LAST_YEAR": "The same months, a year earlier.",
     },
 )
 described(
@@ -194,6 +213,7 @@ __all__ = [
     "Access",
     "AccessDecision",
     "ChildOrder",
+    "Comparison",
     "CubeOrder",
     "DataStatus",
     "Dimension",
@@ -204,4 +224,5 @@ __all__ = [
     "Reason",
     "Scope",
     "Status",
+    "View",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
@@ -17,9 +18,10 @@ from graphql_api.errors import bad_input
 from graphql_api.loaders import Asked
 from graphql_api.pagination import Cursors, PageInfo, page_of, page_size
 from graphql_api.scalars import Month, global_id, read_global_id
-from graphql_api.types.arguments import After, First, InPeriod, WithFilter, WithMethod
+from graphql_api.types.administration import AuditConnection, GrantConnection, audit_of, grants_of
+from graphql_api.types.arguments import After, First, InPeriod, PeriodInput, WithFilter, WithMethod
 from graphql_api.types.emissions import Emissions
-from graphql_api.types.enums import Access, ChildOrder, Kind, Method, Status
+from graphql_api.types.enums import Access, ChildOrder, Kind, Method, Status, View
 from graphql_api.types.summary import EmissionsSummary
 
 Info = strawberry.Info[Context, None]
@@ -95,6 +97,7 @@ class HierarchyNode(Node):
         info: Info,
         period: InPeriod,
         filter: WithFilter = None,
+        view: Annotated[View, strawberry.argument(description="By which tree months are rolled up.")] = View.AS_WAS,
         as_of: Annotated[
             datetime | None,
             strawberry.argument(description="What was published at this moment, whatever was restated since."),
@@ -103,7 +106,8 @@ class HierarchyNode(Node):
         """Summary."""
         codes = FilterCodes() if filter is None else filter.codes()
         return EmissionsSummary(
-            node_key=self.row.key, asked=Asked(period.period(), codes, checked_moment(as_of, info.context.now))
+            node_key=self.row.key,
+            asked=Asked(period.period(), codes, checked_moment(as_of, info.context.now), view),
         )
 
     @strawberry.field(
@@ -122,24 +126,69 @@ class HierarchyNode(Node):
         after: After = None,
     ) -> ChildConnection:
         """Children."""
+        edges, page_info, question = await self._children(
+            info, children_selector.children, period, order_by, method, first, after
+        )
+        return ChildConnection(edges=edges, page_info=page_info, question=question, parent=self.row.key)
+
+    @strawberry.field(
+        description="All accounts below it in the period, at any depth, that the viewer may see, each with what it"
+        " emitted in the months in which it stood below."
+    )
+    async def accounts(
+        self,
+        info: Info,
+        period: InPeriod,
+        order_by: Annotated[ChildOrder, strawberry.argument(description="How accounts are sorted.")] = (
+            ChildOrder.NAME_ASC
+        ),
+        method: WithMethod = Method.LOCATION_BASED,
+        first: First = None,
+        after: After = None,
+    ) -> AccountConnection:
+        """Accounts."""
+        edges, page_info, _ = await self._children(
+            info, children_selector.accounts_below, period, order_by, method, first, after
+        )
+        return AccountConnection(edges=edges, page_info=page_info)
+
+    async def _children(
+        self,
+        info: Info,
+        selector: Callable[..., list[Child]],
+        period: PeriodInput,
+        order_by: ChildOrder,
+        method: Method,
+        first: int | None,
+        after: str | None,
+    ) -> tuple[list[ChildEdge], PageInfo, Question]:
         size = page_size(first)
         months = period.period()
         shape: tuple[type, ...] = (str if order_by is ChildOrder.NAME_ASC else int, int, int)
-        cursors = Cursors(("children", *self.row.key, months, order_by.name, method.name), shape)
+        cursors = Cursors((selector.__name__, *self.row.key, months, order_by.name, method.name), shape)
         key = cursors.read(after)
         question, _ = await info.context.loaders.question_by_asked.load(Asked(months))
         page = ChildPage(size + 1, order_by, method, key)
-        rows = await info.context.call(children_selector.children, question=question, parent=self.row.key, page=page)
+        rows = await info.context.call(selector, question=question, parent=self.row.key, page=page)
         cut = page_of(rows, size=size, key=lambda row: _child_key(row, order_by), cursors=cursors, after=key)
-        return ChildConnection(
-            edges=[
-                ChildEdge(cursor=cursor, node=node_type(row.node), emissions=Emissions(figure=row.figure))
-                for cursor, row in cut.rows
-            ],
-            page_info=cut.info,
-            question=question,
-            parent=self.row.key,
-        )
+        edges = [
+            ChildEdge(cursor=cursor, node=node_type(row.node), emissions=Emissions(figure=row.figure))
+            for cursor, row in cut.rows
+        ]
+        return edges, cut.info, question
+
+    @strawberry.field(
+        description="Grants on the node itself, oldest first, expired ones included; null unless the viewer administers"
+        " it now."
+    )
+    async def grants(self, info: Info, first: First = None, after: After = None) -> GrantConnection | None:
+        """Grants."""
+        return await grants_of(info, self.row.key, first, after)
+
+    @strawberry.field(description="What happened to the node, newest first; null unless the viewer administers it now.")
+    async def audit(self, info: Info, first: First = None, after: After = None) -> AuditConnection | None:
+        """Audit."""
+        return await audit_of(info, self.row.key, first, after)
 
 
 @strawberry.type(description="A company; owns directories at one or more providers.")
@@ -214,6 +263,30 @@ class ChildConnection:
     async def total_count(self, info: Info) -> int:
         """Count."""
         return await info.context.call(children_selector.count, question=self.question, parent=self.parent)
+
+
+@strawberry.type(description="A node in a list.")
+class HierarchyNodeEdge:
+    """Relay edge."""
+
+    cursor: str = strawberry.field(description="Place of the node in the list, for `after`.")
+    node: HierarchyNode = strawberry.field(description="The node.")
+
+
+@strawberry.type(description="Nodes, one page of them.")
+class HierarchyNodeConnection:
+    """Relay connection."""
+
+    edges: list[HierarchyNodeEdge] = strawberry.field(description="The nodes of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+
+
+@strawberry.type(description="Accounts below a node, one page of them.")
+class AccountConnection:
+    """Relay connection."""
+
+    edges: list[ChildEdge] = strawberry.field(description="The accounts of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
 
 
 _TYPES: dict[Kind, type[HierarchyNode]] = {

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
 from allocation.policies import NodeKey
-from allocation.selectors import cube, spans
+from allocation.selectors import cube, methodologies, spans
+from allocation.selectors.comparisons import Comparison, compared
 from allocation.selectors.cube import CubePage, CubeRow, Grouping
-from allocation.selectors.emissions import Series
+from allocation.selectors.emissions import Series, runs_behind
+from allocation.selectors.statuses import Figure
 from graphql_api.context import Context
 from graphql_api.errors import Code, RefusedError, bad_input
 from graphql_api.loaders import Asked, SeriesKey
@@ -19,6 +21,7 @@ from graphql_api.types.emissions import Emissions, EmissionsPoint, Mass, Omissio
 from graphql_api.types.enums import CubeOrder, Dimension, Granularity, LocationLevel, Method, Scope
 
 if TYPE_CHECKING:
+    from graphql_api.types.history import MethodologyVersion
     from graphql_api.types.nodes import Account, AccountGroup, ResourceGroup
 
 Info = strawberry.Info[Context, None]
@@ -174,6 +177,23 @@ class ScopeEmissions:
     mass: Mass = strawberry.field(description="Its emissions in the period.")
 
 
+@strawberry.type(description="A change between two periods.")
+class Change:
+    """Now and before."""
+
+    before: Emissions = strawberry.field(description="Emissions of the other period.")
+    difference: Mass = strawberry.field(description="Now minus before; null where one of them has no value.")
+    ratio: float | None = strawberry.field(
+        description="Difference divided by before; null where before is zero or one of them has no value or is partial."
+    )
+
+    @classmethod
+    def of(cls, now: Figure, before: Figure, method: Method) -> Change:
+        """Compare two figures."""
+        found = compared(now, before, method)
+        return cls(before=Emissions(figure=before), difference=mass(found.difference_ug), ratio=found.ratio)
+
+
 @strawberry.type(description="What a node emitted in a period, as far as the viewer may see it.")
 class EmissionsSummary:
     """Loads its series once; each breakdown is one more statement."""
@@ -307,6 +327,35 @@ class EmissionsSummary:
         edges = [ResourceGroupEmissionsEdge(**_edge(cursor, row)) for cursor, row in page.rows]
         return ResourceGroupEmissionsConnection(edges=edges, page_info=page.info)
 
+    @strawberry.field(description="The change against another period of the same length.")
+    async def compared_with(
+        self,
+        info: Info,
+        period: Annotated[Comparison, strawberry.argument(description="With which period to compare.")],
+        method: WithMethod = Method.LOCATION_BASED,
+    ) -> Change:
+        """Comparison."""
+        other = self.asked._replace(period=period.of(self.asked.period))
+        before = await info.context.loaders.series_by_key.load(SeriesKey(self.node_key, other))
+        return Change.of((await self._series(info)).total, before.total, method)
+
+    @strawberry.field(description="The methods behind the total: more than one are never mixed in silence.")
+    async def methodology_versions(
+        self, info: Info
+    ) -> list[Annotated[MethodologyVersion, strawberry.lazy("graphql_api.types.history")]]:
+        """Methods."""
+        from graphql_api.types.history import MethodologyVersion as Version  # noqa: PLC0415 history has summaries
+
+        series = await self._series(info)
+        question, _ = await info.context.loaders.question_by_asked.load(self.asked)
+        runs = runs_behind(series, question.published)
+        if not runs:
+            return []
+        rows = await info.context.call(
+            methodologies.of_runs, viewer=info.context.viewer, published=question.published, run_ids=runs
+        )
+        return [Version.of(row) for row in rows]
+
     @strawberry.field(description="Whether nothing is left out of the total.")
     async def complete(self, info: Info) -> bool:
         """Completeness."""
@@ -343,7 +392,7 @@ async def _node(info: Info, key: NodeKey | None) -> object:
     return None if row is None else node_type(row)
 
 
-def _edge(cursor: str, row: CubeRow) -> dict[str, object]:
+def _edge(cursor: str, row: CubeRow) -> dict[str, Any]:
     return {"cursor": cursor, "emissions": Emissions(figure=row.figure), "node_key": row.values[0].node}
 
 

@@ -28,7 +28,7 @@ def token(world: World, who: str, scope: str = "emissions:read", *, valid_for: i
     made = AccessToken.objects.create(
         user=world.made[who],
         application=application,
-        token=f"token-of-{who}-{scope}",
+        token=f"token-of-{who}-{scope}".replace(" ", "-"),
         expires=timezone.now() + dt.timedelta(seconds=valid_for),
         scope=scope,
     )

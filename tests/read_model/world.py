@@ -309,7 +309,7 @@ class World:
         self.made[code] = made
         return made
 
-    def total_ug(self, method: str = "location_based", **wanted: Any) -> int:  # noqa: ANN401 values of Leaf
+    def total_ug(self, method: str = "location_based", /, **wanted: Any) -> int:  # noqa: ANN401 values of Leaf
         """Add up the leaves whose fields are in the collections given."""
         return sum(
             leaf.ug

@@ -22,7 +22,7 @@ from carbon.demo.months import import_hierarchy, load_month, publish_months, rea
 from carbon.demo.questions import QuestionError, curl, roll_up
 from carbon.embedded.broker import BrokerServer
 from carbon.embedded.postgres import PostgresServer
-from carbon.management.commands.serve import check_port, debug_on_loopback
+from carbon.management.commands.serve import debug_on_loopback, first_free_port
 from carbon.services import (
     ServiceError,
     Services,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 WHOLE_PERIOD = ("2025-06", "2026-07")
 HOST = "127.0.0.1"
+PORTS = range(8000, 8100)
 WORKER_PROCESSES = 2
 TABLE_WIDTH = 112
 
@@ -56,17 +57,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="end after the table")
-        parser.add_argument("--port", type=int, default=8000, help="TCP port of the API")
+        parser.add_argument("--port", type=int, help="TCP port of the API; otherwise the first free one from 8000 on")
 
-    def handle(self, *, once: bool, port: int, **_options: Any) -> None:  # noqa: ANN401 Django's
+    def handle(self, *, once: bool, port: int | None, **_options: Any) -> None:  # noqa: ANN401 Django's
         if not (settings.EMBEDDED or settings.DEBUG):
             raise CommandError("the demo makes logins with known passwords: it runs on the embedded database only")
-        check_port(HOST, port)
+        ports = PORTS if port is None else (port,)
+        first_free_port(HOST, ports)  # a port that is taken is better told before the data are loaded
         self._progress = Console(stderr=True)
         try:
             with stop_requests(), sole_command(settings.STATE_DIR):
                 call_command("migrate", verbosity=0)
-                self._run(port, once=once)
+                self._run(ports, once=once)
         except StopRequestedError as stopped:
             self.stderr.write(f"stopped ({stopped})")
         except (ServiceError, QuestionError) as error:
@@ -82,13 +84,14 @@ class Command(BaseCommand):
             PostgresServer(settings.STATE_DIR).stop()
         BrokerServer(settings.STATE_DIR).stop()
 
-    def _run(self, port: int, *, once: bool) -> None:
+    def _run(self, ports: Iterable[int], *, once: bool) -> None:
         """Bring the data in, have a worker divide them, and ask the API."""
-        url = f"http://{HOST}:{port}"
         estate = read_demo()
         months = unpublished_months(estate)
         self._load(estate, months)
         connections.close_all()  # the children must not inherit an open connection
+        port = first_free_port(HOST, ports)
+        url = f"http://{HOST}:{port}"
         services = Services(
             settings.STATE_DIR,
             [worker(process_count=WORKER_PROCESSES), beat(), api(HOST, port)],

@@ -28,6 +28,7 @@ from carbon.services import (
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from collections.abc import Iterable
 
 
 class Command(BaseCommand):
@@ -86,6 +87,23 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise CommandError(f"{host} port {port}: {error.strerror}; choose another with --port") from error
+
+
+def first_free_port(host: str, ports: Iterable[int]) -> int:
+    """Return the first of these ports on which nobody listens.
+
+    Raises:
+        CommandError: somebody listens on each of them.
+    """
+    refused = CommandError("no port was named")
+    for port in ports:
+        try:
+            check_port(host, port)
+        except CommandError as error:
+            refused = error
+        else:
+            return port
+    raise refused
 
 
 def debug_on_loopback(host: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from allocation.engine.clusters import RackContents, plan_cluster
 from allocation.engine.findings import Findings
 from allocation.engine.frames import ENERGY_LINE
-from allocation.engine.plan import Plan, prepare, survey
+from allocation.engine.plan import prepare, survey
 from allocation.engine.settle import exact_amounts
 from allocation.engine.usage import net
 from tests.allocation.engine.packages import Package, exact, export, rows_of, settle_all
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str, str, str, str]
 """(cluster, service, account, group, line)."""
 
-few = settings(deadline=None, max_examples=25)
+few = settings(deadline=None, max_examples=15)
 
 
 def options(package: Package) -> dict[str, object]:
@@ -107,8 +108,7 @@ def with_sources(package: Package, amount: Callable[[int], int]) -> dict[Key, Ex
             source.shared_estimated = [Fraction(amount(number), 3)]
             source.rack_assets_ug = 0
         plans[code] = plan_cluster(cluster, contents, package.activity.header.options, Findings())
-    core = prepare(package.activity).core_services
-    plan = Plan(package.activity.header.options, core, plans, found.places.regions, (), found.sites)
+    plan = replace(prepare(package.activity), clusters=plans)
     return {
         (cluster, *leaf): value
         for cluster in plans

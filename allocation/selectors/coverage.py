@@ -1,0 +1,110 @@
+"""What a provider reports: which months are published, when the next ones are due, which services are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.db import connection
+
+from accounts.months import shift
+from allocation.policies import KNOWN_PROVIDERS
+from allocation.selectors.statuses import Presence
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from accounts.months import Period
+    from accounts.policies import Viewer
+    from allocation.selectors.publications import Published
+
+
+class CoveredMonth(NamedTuple):
+    """One month of a provider. `incomplete`: rows of its usage were rejected when it was loaded."""
+
+    month: date
+    presence: Presence
+    published_at: datetime | None
+    due_on: date
+    methodology: str | None
+    restated: bool
+    incomplete: bool
+
+
+class ReportedService(NamedTuple):
+    """A service that appears in the published months of a period."""
+
+    code: str
+    name: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What one provider reports in a period."""
+
+    provider_code: str
+    provider_name: str
+    time_zone: str
+    release_lag_months: int
+    release_day: int
+    months: tuple[CoveredMonth, ...]
+    services: tuple[ReportedService, ...]
+
+
+_PROVIDERS = f"""
+WITH {KNOWN_PROVIDERS.strip()}
+SELECT provider.id, provider.code, COALESCE(NULLIF(provider.name, ''), provider.code), provider.time_zone,
+       provider.release_lag_months, provider.release_day
+FROM accounts_provider provider JOIN known_provider ON known_provider.provider_id = provider.id
+WHERE %(codes)s::text[] IS NULL OR provider.code = ANY(%(codes)s) ORDER BY provider.code
+"""  # noqa: S608 fixed texts
+_PUBLICATIONS = """
+SELECT publication.id, publication.published_at, publication.restates_id IS NOT NULL,
+       version.name || '@' || version.version, package.rejected_rows > 0
+FROM allocation_publication publication
+JOIN allocation_allocationrun run ON run.id = publication.run_id
+JOIN allocation_methodologyversion version ON version.id = run.methodology_version_id
+JOIN allocation_package package ON package.id = run.package_id
+WHERE publication.id = ANY(%(publications)s)
+"""
+_SERVICES = """
+SELECT DISTINCT service.provider_id, service.code, COALESCE(NULLIF(service.name, ''), service.code), service.category
+FROM allocation_containertotal total JOIN allocation_service service ON service.id = total.service_id
+WHERE total.publication_id = ANY(%(publications)s) AND total.grain = 1 AND total.group_id IS NULL
+ORDER BY 1, 2
+"""
+
+
+def coverage(
+    *, viewer: Viewer, published: Published, period: Period, providers: list[str] | None = None
+) -> list[Coverage]:
+    """What the viewer's providers report in a period; three statements.
+
+    `providers` restricts the answer to codes; unknown ones, and those of which the viewer is no customer, are left out.
+    """
+    pins = published.within(period)
+    params = {"viewer": viewer.user_id, "now": viewer.now, "codes": providers}
+    chosen = {"publications": [pin.publication_id for pin in pins]}
+    with connection.cursor() as cursor:
+        cursor.execute(_PROVIDERS, params)
+        known = cursor.fetchall()
+        cursor.execute(_PUBLICATIONS, chosen)
+        details = {row[0]: row[1:] for row in cursor.fetchall()}
+        cursor.execute(_SERVICES, chosen)
+        services = cursor.fetchall()
+    found = []
+    for provider_id, code, name, time_zone, lag, day in known:
+        months = []
+        for month in period.months():
+            pin = published.by_month.get((provider_id, month))
+            at, restated, methodology, incomplete = details[pin.publication_id] if pin else (None, False, None, False)
+            first = published.first_months.get(provider_id)
+            missing = Presence.NOT_COVERED if first is not None and month < first else Presence.NOT_YET_PUBLISHED
+            due = shift(month, lag).replace(day=day)
+            months.append(
+                CoveredMonth(month, Presence.WHOLE if pin else missing, at, due, methodology, restated, incomplete)
+            )
+        mine = tuple(ReportedService(*row[1:]) for row in services if row[0] == provider_id)
+        found.append(Coverage(code, name, time_zone, lag, day, tuple(months), mine))
+    return found

@@ -1,0 +1,171 @@
+"""Mutations of operators: allocate, publish, withdraw, lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import strawberry
+
+from allocation import tasks
+from allocation.selectors import runs as runs_selector
+from allocation.services import operations
+from graphql_api.context import Context
+from graphql_api.errors import bad_input
+from graphql_api.mutations.outcome import (
+    Conflict,
+    MutationRefusal,
+    NotFound,
+    PermissionDenied,
+    ValidationFailed,
+    carried_out,
+)
+from graphql_api.scalars import Month, read_global_id
+from graphql_api.types.history import AllocationRun
+
+Info = strawberry.Info[Context, None]
+SCOPE = "operations"
+_KEY = "Repeating a mutation with the same key and input has one effect; the answer is the same."
+
+
+@strawberry.input(description="Asks for the allocation of a month's newest package.")
+class RequestAllocationInput:
+    """Which month."""
+
+    provider: str = strawberry.field(description="Code of the provider.")
+    month: Month = strawberry.field(description="The month.")
+    publish: bool = strawberry.field(
+        default=False, description="Publish it when it is ready, if the month was not published before."
+    )
+    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
+
+
+@strawberry.input(description="Publishes a month for the first time.")
+class PublishRunInput:
+    """Which run."""
+
+    run_id: strawberry.ID = strawberry.field(description="Global id of a run that is ready.")
+    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
+
+
+@strawberry.input(description="Takes a ready run out of the way, or a published month away from its readers.")
+class WithdrawRunInput:
+    """Which run, why."""
+
+    run_id: strawberry.ID = strawberry.field(description="Global id of the run.")
+    reason: str = strawberry.field(description="A sentence for the record.")
+    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
+
+
+@strawberry.input(description="Locks a published month: restating it then needs a second operator.")
+class LockMonthInput:
+    """Which month."""
+
+    provider: str = strawberry.field(description="Code of the provider.")
+    month: Month = strawberry.field(description="The month.")
+    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
+
+
+@strawberry.type(description="The run as it is now.")
+class AllocationRunPayload:
+    """The result."""
+
+    run: AllocationRun = strawberry.field(description="The run; ask for it again to follow its progress.")
+
+
+@strawberry.type(description="The month is locked.")
+class LockMonthPayload:
+    """The result."""
+
+    provider: str = strawberry.field(description="Code of the provider.")
+    month: Month = strawberry.field(description="The month.")
+
+
+AllocationRunResult = Annotated[
+    AllocationRunPayload | PermissionDenied | NotFound | ValidationFailed | Conflict,
+    strawberry.union("AllocationRunResult", description="The run, or why nothing was done."),
+]
+LockMonthResult = Annotated[
+    LockMonthPayload | PermissionDenied | NotFound | ValidationFailed | Conflict,
+    strawberry.union("LockMonthResult", description="The month, or why it is not locked."),
+]
+
+
+@strawberry.type
+class OperationsMutation:
+    """Mutations."""
+
+    @strawberry.mutation(description="Asks for the allocation of a month's newest package; a worker carries it out.")
+    async def request_allocation(
+        self,
+        info: Info,
+        input: Annotated[RequestAllocationInput, strawberry.argument(description="What to do.")],
+    ) -> AllocationRunResult:
+        """Allocate."""
+
+        def act() -> dict[str, Any]:
+            run = operations.request_allocation(
+                viewer=info.context.viewer, provider_code=input.provider, month=input.month, publish=input.publish
+            )
+            tasks.wake(run.pk)
+            return {"id": run.pk}
+
+        return await _run_after(info, input, act)
+
+    @strawberry.mutation(description="Publishes a month for the first time; later ones are restatements.")
+    async def publish_run(
+        self, info: Info, input: Annotated[PublishRunInput, strawberry.argument(description="What to do.")]
+    ) -> AllocationRunResult:
+        """Publish."""
+        run_id = _run_id(input.run_id)
+
+        def act() -> dict[str, Any]:
+            operations.publish_run(viewer=info.context.viewer, run_id=run_id)
+            return {"id": run_id}
+
+        return await _run_after(info, input, act)
+
+    @strawberry.mutation(description="Withdraws a run; its figures stay readable as of earlier dates.")
+    async def withdraw_run(
+        self, info: Info, input: Annotated[WithdrawRunInput, strawberry.argument(description="What to do.")]
+    ) -> AllocationRunResult:
+        """Withdraw."""
+        run_id = _run_id(input.run_id)
+
+        def act() -> dict[str, Any]:
+            operations.withdraw_run(viewer=info.context.viewer, run_id=run_id, reason=input.reason)
+            return {"id": run_id}
+
+        return await _run_after(info, input, act)
+
+    @strawberry.mutation(description="Locks a published month.")
+    async def lock_month(
+        self, info: Info, input: Annotated[LockMonthInput, strawberry.argument(description="What to do.")]
+    ) -> LockMonthResult:
+        """Lock."""
+
+        def act() -> dict[str, Any]:
+            operations.lock_month(viewer=info.context.viewer, provider_code=input.provider, month=input.month)
+            return {}
+
+        done = await carried_out(info, scope=SCOPE, given=input, act=act)
+        if isinstance(done, MutationRefusal):
+            return done  # type: ignore[return-value] # one of the union
+        return LockMonthPayload(provider=input.provider, month=input.month)
+
+
+def _run_id(text: str) -> int:
+    found = read_global_id(text)
+    if found is None or found[0] != "AllocationRun":
+        raise bad_input("runId is not the id of a run.", field="runId")
+    return found[1]
+
+
+async def _run_after(info: Info, given: object, act: Callable[[], dict[str, Any]]) -> AllocationRunResult:
+    done = await carried_out(info, scope=SCOPE, given=given, act=act)
+    if isinstance(done, MutationRefusal):
+        return done  # type: ignore[return-value] # one of the union
+    row = await info.context.call(runs_selector.run, viewer=info.context.viewer, run_id=int(done["id"]))
+    if row is None:
+        return NotFound(message="the run is not visible", code="NOT_FOUND", field=None)
+    return AllocationRunPayload(run=AllocationRun.of(row))

@@ -1,0 +1,131 @@
+"""Root fields about what was computed and published."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+
+from allocation.selectors import coverage as coverage_selector
+from allocation.selectors import methodologies as methodologies_selector
+from allocation.selectors import restatements as restatements_selector
+from allocation.selectors import runs as runs_selector
+from graphql_api.context import Context
+from graphql_api.pagination import Cursors, page_of, page_size
+from graphql_api.types.arguments import After, First, PeriodInput
+from graphql_api.types.history import (
+    AllocationRun,
+    AllocationRunConnection,
+    AllocationRunEdge,
+    Coverage,
+    MethodologyVersion,
+    MethodologyVersionConnection,
+    MethodologyVersionEdge,
+    ProviderCoverage,
+    Restatement,
+    RestatementConnection,
+    RestatementEdge,
+)
+
+Info = strawberry.Info[Context, None]
+OfProvider = Annotated[str | None, strawberry.argument(description="Only this provider, by its code.")]
+OfPeriod = Annotated[PeriodInput | None, strawberry.argument(description="Only these months.")]
+
+
+@strawberry.input(description="Which months and providers.")
+class CoverageInput:
+    """A question about coverage."""
+
+    period: PeriodInput = strawberry.field(description="The months to answer for.")
+    providers: list[str] | None = strawberry.field(
+        default=None, description="Only these providers, by code; all of the viewer's if it is not given."
+    )
+
+
+@strawberry.type
+class HistoryQuery:
+    """Root fields."""
+
+    @strawberry.field(description="What the viewer's providers report: published months, calendar, services.")
+    async def coverage(
+        self, info: Info, input: Annotated[CoverageInput, strawberry.argument(description="The question.")]
+    ) -> Coverage:
+        """Coverage."""
+        found = await info.context.call(
+            coverage_selector.coverage,
+            viewer=info.context.viewer,
+            published=info.context.published,
+            period=input.period.period(),
+            providers=input.providers,
+        )
+        return Coverage(providers=[ProviderCoverage.of(row) for row in found])
+
+    @strawberry.field(description="Versions of allocation methods that months were published with, oldest first.")
+    async def methodologies(self, info: Info, first: First = None, after: After = None) -> MethodologyVersionConnection:
+        """Methodologies."""
+        size, cursors = page_size(first), Cursors(("methodologies",), (int,))
+        key = cursors.read(after)
+        rows = await info.context.call(
+            methodologies_selector.methodologies,
+            viewer=info.context.viewer,
+            published=info.context.published,
+            limit=size + 1,
+            after=_id(key),
+        )
+        page = page_of(rows, size=size, key=lambda row: (row.id,), cursors=cursors, after=key)
+        edges = [MethodologyVersionEdge(cursor=cursor, node=MethodologyVersion.of(row)) for cursor, row in page.rows]
+        return MethodologyVersionConnection(edges=edges, page_info=page.info)
+
+    @strawberry.field(description="Allocation runs, newest first: all for operators, the published ones for customers.")
+    async def allocation_runs(
+        self,
+        info: Info,
+        provider: OfProvider = None,
+        period: OfPeriod = None,
+        first: First = None,
+        after: After = None,
+    ) -> AllocationRunConnection:
+        """Runs."""
+        months = None if period is None else period.period()
+        size, cursors = page_size(first), Cursors(("runs", provider, months), (int,))
+        key = cursors.read(after)
+        rows = await info.context.call(
+            runs_selector.runs,
+            viewer=info.context.viewer,
+            limit=size + 1,
+            provider=provider,
+            period=months,
+            before=_id(key),
+        )
+        page = page_of(rows, size=size, key=lambda row: (row.id,), cursors=cursors, after=key)
+        edges = [AllocationRunEdge(cursor=cursor, node=AllocationRun.of(row)) for cursor, row in page.rows]
+        return AllocationRunConnection(edges=edges, page_info=page.info)
+
+    @strawberry.field(description="Months that were published again, newest first, with cause, reason and change.")
+    async def restatements(
+        self,
+        info: Info,
+        provider: OfProvider = None,
+        period: OfPeriod = None,
+        first: First = None,
+        after: After = None,
+    ) -> RestatementConnection:
+        """Restatements."""
+        months = None if period is None else period.period()
+        size, cursors = page_size(first), Cursors(("restatements", provider, months), (int,))
+        key = cursors.read(after)
+        rows = await info.context.call(
+            restatements_selector.restatements,
+            viewer=info.context.viewer,
+            limit=size + 1,
+            provider=provider,
+            period=months,
+            before=_id(key),
+        )
+        page = page_of(rows, size=size, key=lambda row: (row.id,), cursors=cursors, after=key)
+        edges = [RestatementEdge(cursor=cursor, node=Restatement.of(row)) for cursor, row in page.rows]
+        return RestatementConnection(edges=edges, page_info=page.info)
+
+
+def _id(key: tuple[str | int, ...] | None) -> int | None:
+    return None if key is None else int(key[0])

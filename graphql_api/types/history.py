@@ -1,0 +1,359 @@
+"""What was computed and published: methods, runs, restatements, coverage."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+import strawberry
+
+from allocation.policies import NodeKey
+from allocation.selectors.coverage import Coverage as DomainCoverage
+from allocation.selectors.coverage import CoveredMonth as DomainCoveredMonth
+from allocation.selectors.methodologies import Methodology
+from allocation.selectors.restatements import Changed, RestatedMonth
+from allocation.selectors.runs import Run
+from allocation.selectors.statuses import Presence
+from graphql_api.context import Context
+from graphql_api.errors import bad_input
+from graphql_api.pagination import PageInfo
+from graphql_api.scalars import BigInt, Month, global_id
+from graphql_api.types.emissions import Emissions
+from graphql_api.types.enums import DataStatus
+from graphql_api.types.nodes import Node, key_of
+
+Info = strawberry.Info[Context, None]
+_PERCENT = 100
+
+
+@strawberry.type(description="A version of a provider's allocation method; binds for ever once a month is published.")
+class MethodologyVersion(Node):
+    """A version."""
+
+    row: strawberry.Private[Methodology]
+
+    @strawberry.field(description="Code of the provider.")
+    def provider(self) -> str:
+        """Provider."""
+        return self.row.provider_code
+
+    @strawberry.field(description="Name of the method.")
+    def name(self) -> str:
+        """Name."""
+        return self.row.name
+
+    @strawberry.field(description="Its version.")
+    def version(self) -> str:
+        """Version."""
+        return self.row.version
+
+    @strawberry.field(description="Style of the method: aws-v2, alibaba, ibm or custom.")
+    def preset(self) -> str:
+        """Preset."""
+        return self.row.preset
+
+    @strawberry.field(description="Set of global warming potentials, for example AR6.")
+    def gwp_set(self) -> str:
+        """GWP set."""
+        return self.row.gwp_set
+
+    @strawberry.field(description="Effective options, as in the package format.")
+    def options(self) -> list[MethodologyOption]:
+        """Options."""
+        return [MethodologyOption(name=name, value=_text(value)) for name, value in sorted(self.row.options.items())]
+
+    @strawberry.field(description="When a month was first published with it.")
+    def bound_at(self) -> datetime | None:
+        """Binding."""
+        return self.row.bound_at
+
+    @strawberry.field(description="Months that are published with it now, in order.")
+    def months(self) -> list[Month]:
+        """Months."""
+        return [Month(month) for month in self.row.months]
+
+    @classmethod
+    def of(cls, row: Methodology) -> MethodologyVersion:
+        """Convert."""
+        return cls(id=strawberry.ID(global_id("MethodologyVersion", row.id)), row=row)
+
+
+@strawberry.type(description="An option of a method.")
+class MethodologyOption:
+    """An option."""
+
+    name: str = strawberry.field(description="Its name in the package format.")
+    value: str = strawberry.field(description="Its value; lists are separated by commas.")
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@strawberry.type(description="How far a run is, and what came of it: for operators.")
+class RunDetails:
+    """The provider's own business."""
+
+    package_number: int = strawberry.field(description="Number of the month's package, counting from 1.")
+    requested_by: str | None = strawberry.field(description="User name of who asked for it; null for the system.")
+    attempt: int = strawberry.field(description="How often a worker has taken it up.")
+    percent: int = strawberry.field(description="Clusters written, in percent of all; 0 until they are laid out.")
+    ledger_rows: BigInt | None = strawberry.field(description="Rows of the ledger; null until it is complete.")
+    findings: int = strawberry.field(description="How many findings were stored.")
+    failure_code: str | None = strawberry.field(description="Stable code of why it failed; null while all is well.")
+    failure_reason: str | None = strawberry.field(description="A sentence about it.")
+
+
+@strawberry.type(description="One allocation of a month. Customers see the published ones.")
+class AllocationRun(Node):
+    """A run."""
+
+    row: strawberry.Private[Run]
+
+    @strawberry.field(description="Code of the provider.")
+    def provider(self) -> str:
+        """Provider."""
+        return self.row.provider_code
+
+    @strawberry.field(description="The month.")
+    def month(self) -> Month:
+        """Month."""
+        return Month(self.row.month)
+
+    @strawberry.field(
+        description="queued, reading, allocating, writing, proving, ready, published, superseded, failed or withdrawn."
+    )
+    def state(self) -> str:
+        """State."""
+        return self.row.state
+
+    @strawberry.field(description="The method, as name@version.")
+    def methodology(self) -> str:
+        """Methodology."""
+        return self.row.methodology
+
+    @strawberry.field(description="When it was asked for.")
+    def requested_at(self) -> datetime:
+        """Request."""
+        return self.row.requested_at
+
+    @strawberry.field(description="When it ended; null while it is under way.")
+    def finished_at(self) -> datetime | None:
+        """End."""
+        return self.row.finished_at
+
+    @strawberry.field(description="When it was first published; null if it never was.")
+    def published_at(self) -> datetime | None:
+        """Publication."""
+        return self.row.published_at
+
+    @strawberry.field(description="Progress and outcome; null for everybody but operators.")
+    def details(self) -> RunDetails | None:
+        """Details."""
+        found = self.row.details
+        if found is None:
+            return None
+        return RunDetails(
+            package_number=found.package_number,
+            requested_by=found.requested_by,
+            attempt=found.attempt,
+            percent=_PERCENT * found.chunks_written // found.chunks if found.chunks else 0,
+            ledger_rows=None if found.ledger_rows is None else BigInt(found.ledger_rows),
+            findings=found.findings,
+            failure_code=found.failure_code or None,
+            failure_reason=found.failure_reason or None,
+        )
+
+    @classmethod
+    def of(cls, row: Run) -> AllocationRun:
+        """Convert."""
+        return cls(id=strawberry.ID(global_id("AllocationRun", row.id)), row=row)
+
+
+@strawberry.type(description="By how much a node's total of the month changed.")
+class RestatementChange:
+    """Before and after."""
+
+    before: Emissions = strawberry.field(description="As it was published before.")
+    after: Emissions = strawberry.field(description="As it was published then.")
+
+
+@strawberry.type(description="A month that was published again.")
+class Restatement(Node):
+    """A restatement."""
+
+    row: strawberry.Private[RestatedMonth]
+
+    @strawberry.field(description="Code of the provider.")
+    def provider(self) -> str:
+        """Provider."""
+        return self.row.provider_code
+
+    @strawberry.field(description="The month.")
+    def month(self) -> Month:
+        """Month."""
+        return Month(self.row.month)
+
+    @strawberry.field(description="data, factor, method, hierarchy or error.")
+    def cause(self) -> str:
+        """Cause."""
+        return self.row.cause
+
+    @strawberry.field(description="The provider's reason.")
+    def reason(self) -> str:
+        """Reason."""
+        return self.row.reason
+
+    @strawberry.field(description="When it was published.")
+    def published_at(self) -> datetime:
+        """Publication."""
+        return self.row.published_at
+
+    @strawberry.field(description="The method, as name@version.")
+    def methodology(self) -> str:
+        """Methodology."""
+        return self.row.methodology
+
+    @strawberry.field(description="The method before, as name@version.")
+    def previous_methodology(self) -> str:
+        """Methodology before."""
+        return self.row.previous_methodology
+
+    @strawberry.field(description="By how much the total of a node changed, as far as the viewer may see it.")
+    async def change(
+        self, info: Info, node_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the node.")]
+    ) -> RestatementChange:
+        """Change."""
+        key: NodeKey | None = key_of(node_id)
+        if key is None:
+            raise bad_input("nodeId is not the id of a node of the hierarchy.", field="nodeId")
+        before, after = await info.context.loaders.figures_by_restatement.load(Changed(key, self.row))
+        return RestatementChange(before=Emissions(figure=before), after=Emissions(figure=after))
+
+    @classmethod
+    def of(cls, row: RestatedMonth) -> Restatement:
+        """Convert."""
+        return cls(id=strawberry.ID(global_id("Restatement", row.id)), row=row)
+
+
+@strawberry.type(description="What a provider reports of one month.")
+class CoveredMonth:
+    """A month."""
+
+    month: Month = strawberry.field(description="The month.")
+    published: bool = strawberry.field(description="Whether it is published.")
+    status: DataStatus | None = strawberry.field(
+        description="Why it is not: NOT_YET_PUBLISHED or NOT_COVERED; null if it is published."
+    )
+    published_at: datetime | None = strawberry.field(description="When it was published as it is now.")
+    due_on: date = strawberry.field(description="The day on which the provider's calendar has it published.")
+    methodology: str | None = strawberry.field(description="The method, as name@version.")
+    restated: bool = strawberry.field(description="Whether it was published more than once.")
+    incomplete: bool = strawberry.field(description="Whether usage was left out because it could not be read.")
+
+    @classmethod
+    def of(cls, row: DomainCoveredMonth) -> CoveredMonth:
+        """Convert."""
+        there = row.presence is Presence.WHOLE
+        return cls(
+            month=Month(row.month),
+            published=there,
+            status=None if there else DataStatus(row.presence.value),
+            published_at=row.published_at,
+            due_on=row.due_on,
+            methodology=row.methodology,
+            restated=row.restated,
+            incomplete=row.incomplete,
+        )
+
+
+@strawberry.type(description="A service that a provider reports.")
+class CoveredService:
+    """A service."""
+
+    code: str = strawberry.field(description="The provider's code of the service.")
+    name: str = strawberry.field(description="Display name.")
+    category: str | None = strawberry.field(description="The provider's category; null where it gives none.")
+
+
+@strawberry.type(description="What one provider reports in a period.")
+class ProviderCoverage:
+    """A provider."""
+
+    provider: str = strawberry.field(description="Code of the provider.")
+    name: str = strawberry.field(description="Display name.")
+    time_zone: str = strawberry.field(description="IANA zone in which its months begin and end.")
+    release_lag_months: int = strawberry.field(description="Months between a month and its publication.")
+    release_day: int = strawberry.field(description="Day of the month on which it publishes.")
+    months: list[CoveredMonth] = strawberry.field(description="Every month of the period, in order.")
+    services: list[CoveredService] = strawberry.field(description="Services in the published months of the period.")
+
+    @classmethod
+    def of(cls, row: DomainCoverage) -> ProviderCoverage:
+        """Convert."""
+        return cls(
+            provider=row.provider_code,
+            name=row.provider_name,
+            time_zone=row.time_zone,
+            release_lag_months=row.release_lag_months,
+            release_day=row.release_day,
+            months=[CoveredMonth.of(month) for month in row.months],
+            services=[
+                CoveredService(code=one.code, name=one.name, category=one.category or None) for one in row.services
+            ],
+        )
+
+
+@strawberry.type(description="What the viewer's providers report in a period.")
+class Coverage:
+    """All providers."""
+
+    providers: list[ProviderCoverage] = strawberry.field(description="By code.")
+
+
+@strawberry.type(description="A version of a method in a list.")
+class MethodologyVersionEdge:
+    """Relay edge."""
+
+    cursor: str = strawberry.field(description="Place in the list, for `after`.")
+    node: MethodologyVersion = strawberry.field(description="The version.")
+
+
+@strawberry.type(description="Versions of methods, one page of them, oldest first.")
+class MethodologyVersionConnection:
+    """Relay connection."""
+
+    edges: list[MethodologyVersionEdge] = strawberry.field(description="The versions of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+
+
+@strawberry.type(description="A run in a list.")
+class AllocationRunEdge:
+    """Relay edge."""
+
+    cursor: str = strawberry.field(description="Place in the list, for `after`.")
+    node: AllocationRun = strawberry.field(description="The run.")
+
+
+@strawberry.type(description="Runs, one page of them, newest first.")
+class AllocationRunConnection:
+    """Relay connection."""
+
+    edges: list[AllocationRunEdge] = strawberry.field(description="The runs of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+
+
+@strawberry.type(description="A restatement in a list.")
+class RestatementEdge:
+    """Relay edge."""
+
+    cursor: str = strawberry.field(description="Place in the list, for `after`.")
+    node: Restatement = strawberry.field(description="The restatement.")
+
+
+@strawberry.type(description="Restatements, one page of them, newest first.")
+class RestatementConnection:
+    """Relay connection."""
+
+    edges: list[RestatementEdge] = strawberry.field(description="The restatements of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
