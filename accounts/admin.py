@@ -24,13 +24,14 @@ from accounts.models import (
     Provider,
     ResourceDirectory,
     ResourceGroup,
+    Role,
     TreeVersion,
     User,
 )
 from accounts.models.grants import USER_GRANTS, USER_GROUP_GRANTS
 
 if TYPE_CHECKING:
-    from django.db.models import Model
+    from django.db.models import Model, QuerySet
     from django.http import HttpRequest
 
 
@@ -209,10 +210,26 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
     search_fields = ("client_mutation_id", "user__username")
 
 
+class RoleFilter(admin.SimpleListFilter):
+    """By role; Django's own filter would offer every permission of the installation."""
+
+    title = "role"
+    parameter_name = "role"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ANN401, ARG002 Django's signature
+        """Offer the roles."""
+        return [(str(role.value), str(role.label)) for role in Role]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 Django's signature
+        """Keep the grants of the chosen role."""
+        value = self.value()
+        return queryset.filter(permission__codename=value) if value else queryset
+
+
 class GrantAdmin(ReadOnlyAdmin):
     """Roles on nodes of one kind; `grant_role` and `revoke_role` change them."""
 
-    list_filter = ("permission__codename", ("ends_at", admin.EmptyFieldListFilter))
+    list_filter = (RoleFilter, ("ends_at", admin.EmptyFieldListFilter))
     list_select_related = True
 
 

@@ -6,6 +6,10 @@ from django.urls import include, path
 
 from carbon import health
 
+admin.site.site_header = admin.site.site_title = "Canopy"
+admin.site.index_title = "Operations"
+admin.site.site_url = None  # there is no page at the root: front ends live elsewhere
+
 SIGN_IN = {"site_title": "Canopy", "site_header": "Canopy", "title": "Sign in"}
 
 urlpatterns = [

@@ -36,12 +36,20 @@ class LedgerRowAdmin(PartitionReading):
     """Leaves of one run."""
 
     list_display = [
-        "id", "cluster", "service", "account", "resource_group", "special", "line", "ug", "quality", "estimated_ppm",
+        "id", "cluster", "service", "account", "resource_group", "special", "line_code", "ug", "quality",
+        "estimated_ppm",
     ]  # fmt: skip
     list_filter = [RunFilter, LineFilter, "special"]
     search_fields = ["account__external_id"]
     search_help_text = "external id or name of an account"
     list_select_related = ["cluster", "service", "account", "resource_group"]
+    exclude = ["line"]
+    readonly_fields = ["line_code"]
+
+    @admin.display(description="Line")
+    def line_code(self, row: LedgerRow) -> str:
+        """The line by its code; the table holds its number."""
+        return LINE_CODES[row.line]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> LedgerRow | None:  # noqa: ARG002 Django's
         """Find a row in its partition: the id begins with the run."""

@@ -8,7 +8,7 @@ from django.contrib import admin
 
 from allocation import tasks
 from allocation.admin.asking import ask
-from allocation.admin.reading import Reading
+from allocation.admin.reading import MonthFilter, Reading
 from allocation.models import Package, PackageFinding
 from allocation.services.runs import request_run
 
@@ -24,7 +24,7 @@ class PackageAdmin(Reading):
     """Versions of the activity of a month; a run can be started from one."""
 
     list_display = ["__str__", "methodology_version", "usage_rows", "rejected_rows", "loaded_at", "loaded_by"]
-    list_filter = ["provider", "month"]
+    list_filter = ["provider", MonthFilter]
     search_fields = ["provider__code", "digest"]
     actions = ["allocate", "allocate_again"]
 

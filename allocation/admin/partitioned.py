@@ -12,6 +12,8 @@ from allocation.admin.reading import BoundedPaginator, Reading
 from allocation.models import PROVED, AllocationRun, Package, Publication
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from django.db.models import QuerySet
     from django.http import HttpRequest
 
@@ -32,6 +34,15 @@ class NewestPartition(admin.SimpleListFilter):
     def has_output(self) -> bool:
         """Show the filter even with one choice."""
         return True
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        """Without a choice of all of them, and with the newest marked until another is chosen."""
+        for index, (value, title) in enumerate(self.lookup_choices):
+            yield {
+                "selected": self.value() == str(value) or (not self.value() and index == 0),
+                "query_string": changelist.get_query_string({str(self.parameter_name): value}),
+                "display": title,
+            }
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 Django's
         """Keep the rows of the chosen partition."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.contrib import admin
 
 from allocation.admin.asking import ReasonForm, ask, reason_of
-from allocation.admin.reading import Reading
+from allocation.admin.reading import MonthFilter, Reading
 from allocation.models import Publication, PublishedMonth, Restatement, Withdrawal
 from allocation.services.publication import lock_month
 from allocation.services.restatement import approve_restatement, reject_restatement
@@ -24,7 +24,7 @@ class PublishedMonthAdmin(Reading):
     """What readers see now; a month can be locked."""
 
     list_display = ["__str__", "publication", "locked_at", "locked_by"]
-    list_filter = ["provider", "month"]
+    list_filter = ["provider", MonthFilter]
     search_fields = ["provider__code"]
     list_select_related = ["provider", "publication__provider", "locked_by"]
     actions = ["lock"]
@@ -44,7 +44,7 @@ class PublicationAdmin(Reading):
     """Everything that was ever shown."""
 
     list_display = ["id", "provider", "month", "run", "cause", "reason", "tree_version", "published_at"]
-    list_filter = ["provider", "cause", "month"]
+    list_filter = ["provider", "cause", MonthFilter]
     search_fields = ["=id", "provider__code", "reason"]
     list_select_related = ["provider", "run__provider", "tree_version"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -14,12 +15,34 @@ if TYPE_CHECKING:
     # Generic for the type checker only.
     Paginator = paginator.Paginator[Any]
     ModelAdmin = admin.ModelAdmin[Any]
+    SimpleListFilter = admin.SimpleListFilter
     TabularInline = admin.TabularInline[Any, Any]
 else:
-    from django.contrib.admin import ModelAdmin, TabularInline
+    from django.contrib.admin import ModelAdmin, SimpleListFilter, TabularInline
     from django.core.paginator import Paginator
 
 COUNTED_AT_MOST = 10_000
+
+
+class MonthFilter(SimpleListFilter):
+    """By month: those that there are, newest first. Django's own filter offers today and the past week."""
+
+    title = "month"
+    parameter_name = "month"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ANN401 Django's
+        """Offer the months of the rows."""
+        months = model_admin.get_queryset(request).order_by("-month").values_list("month", flat=True).distinct()
+        return [(f"{month:%Y-%m}", f"{month:%Y-%m}") for month in months]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002 Django's
+        """Keep the rows of the chosen month."""
+        if not self.value():
+            return queryset
+        try:
+            return queryset.filter(month=dt.date.fromisoformat(f"{self.value()}-01"))
+        except ValueError:
+            return queryset.none()
 
 
 class BoundedPaginator(Paginator):

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Count, Q
 
 from allocation.admin.asking import ReasonForm, ask, reason_of
-from allocation.admin.reading import Reading, ReadingInline
+from allocation.admin.reading import MonthFilter, Reading, ReadingInline
 from allocation.models import (
     AllocationRun,
     RunChunk,
@@ -55,7 +55,7 @@ class AllocationRunAdmin(Reading):
         "id", "provider", "month", "package", "state", "progress", "attempt", "ledger_rows", "requested_at",
         "finished_at", "failure_code",
     ]  # fmt: skip
-    list_filter = ["state", "provider", "month"]
+    list_filter = ["state", "provider", MonthFilter]
     search_fields = ["=id", "provider__code", "failure_code", "ledger_digest"]
     list_select_related = ["provider", "package__provider"]
     inlines = [TransitionInline, ChunkInline, InputInline]

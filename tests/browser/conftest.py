@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.conf import settings
+from django.db import connections
 from django.utils import timezone
 from playwright.sync_api import sync_playwright
 
@@ -67,7 +68,8 @@ class Browsing:
             self.faults.append(f"{response.status} {response.url}")
 
     def _said(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # Chromium asks for an icon of its own accord; there is none.
+        if message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
             self.faults.append(f"{self.page.url}: {message.text}")
 
 
@@ -115,6 +117,8 @@ def browsing(
             PICTURES.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=PICTURES / f"{request.node.name}.png", full_page=True)
         browser.close()
+        # Inside an event loop Django keeps connections apart from those that it closes itself.
+        connections.close_all()
 
 
 @dataclass(frozen=True)
