@@ -14,6 +14,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from graphql import (
+    GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
     TypeInfo,
@@ -60,7 +61,7 @@ ASKED = [Node(ACCOUNT, MOVER), Node(GROUP, INSIDE), Node(DIRECTORY, 9301)]
 # --- Every field has a row ------------------------------------------------------------------------------------
 
 
-def tells_something(parent: GraphQLObjectType, name: str) -> bool:
+def tells_something(parent: GraphQLObjectType | GraphQLInterfaceType, name: str) -> bool:
     """Whether the field returns a node, a list, a number or anything with fields of its own."""
     kind = parent.fields[name].type
     bare = getattr(kind, "of_type", kind)
@@ -224,8 +225,9 @@ def figures(answer: object) -> list[object]:
         return [figure for value in answer.values() for figure in figures(value)]
     if isinstance(answer, list):
         return [figure for value in answer for figure in figures(value)]
-    is_number = isinstance(answer, int | float) or (isinstance(answer, str) and re.fullmatch(r"\d+", answer))
-    return [answer] if is_number and not isinstance(answer, bool) and float(answer) else []
+    if isinstance(answer, str) and re.fullmatch(r"\d+", answer):
+        return [answer] if int(answer) else []
+    return [answer] if isinstance(answer, int | float) and not isinstance(answer, bool) and answer else []
 
 
 def ids(answer: object) -> set[str]:
