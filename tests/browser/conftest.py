@@ -16,7 +16,7 @@ from carbon.demo.logins import Login, prepare_logins
 from carbon.demo.months import Month, import_hierarchy, load_month, read_demo, unpublished_months
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from playwright.sync_api import ConsoleMessage, Page, Response
 
@@ -84,7 +84,7 @@ def chromium() -> str:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let fixtures know how their test went."""
     report = yield
     item.stash.setdefault(REPORTS, []).append(report)
@@ -96,7 +96,10 @@ REPORTS: pytest.StashKey[list[pytest.TestReport]] = pytest.StashKey()
 
 @pytest.fixture
 def browsing(
-    request: pytest.FixtureRequest, committed: None, live_api: str, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    committed: None,  # noqa: ARG001 clears the tables that the browser's data were committed to
+    live_api: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Browsing]:
     """A window of a new browser; a test that fails leaves a picture of it in the state folder."""
     # Playwright keeps an event loop in this thread; our queries do not run inside it.
@@ -124,7 +127,7 @@ class Estate:
 
 
 @pytest.fixture
-def estate(committed: None) -> Estate:
+def estate(committed: None) -> Estate:  # noqa: ARG001 the same
     """Hierarchy, logins, and one package of one provider."""
     demo = read_demo()
     month = next(month for month in unpublished_months(demo) if month.index == 0)

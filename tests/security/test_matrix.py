@@ -225,8 +225,8 @@ def figures(answer: object) -> list[object]:
         return [figure for value in answer.values() for figure in figures(value)]
     if isinstance(answer, list):
         return [figure for value in answer for figure in figures(value)]
-    if isinstance(answer, str) and re.fullmatch(r"\d+", answer):
-        return [answer] if int(answer) else []
+    if isinstance(answer, str):
+        return [answer] if re.fullmatch(r"\d+", answer) and int(answer) else []
     return [answer] if isinstance(answer, int | float) and not isinstance(answer, bool) and answer else []
 
 
