@@ -62,7 +62,8 @@ _AMOUNTS = ", ".join(f"total.{column}" for column in COLUMNS)
 _SIGNED = ", ".join(f"part.sign * total.{column} AS {column}" for column in COLUMNS)
 
 # Every branch has these columns; `= ANY` with a constant array lets the planner leave out the partitions of all other
-# publications and runs.
+# publications and runs. OFFSET 0 keeps a subquery apart: with node and month both given, one partition is read for each
+# of them; as a plain join every partition was, and the rows of all the others thrown away afterwards.
 _DIMENSIONS = """
     SELECT part.key, pin.provider_id, pin.run_id, pin.month, total.service_id, total.cluster_id,
            {group} AS group_id, {account} AS account_id, NULL::bigint AS resource_group_id, NULL::smallint AS quality,
@@ -71,24 +72,27 @@ _PINS = "JOIN pin ON pin.provider_id = part.provider_id AND part.months @> pin.m
 _CONTAINERS = f"""{_DIMENSIONS}
     FROM {{part}} part
     {_PINS}
-    JOIN allocation_containertotal total
-        ON total.publication_id = pin.publication_id AND total.publication_id = ANY(%(publications)s::bigint[])
-        AND {{same}} AND total.grain = %(grain)s{{restricted}}"""
+    CROSS JOIN LATERAL (
+        SELECT * FROM allocation_containertotal total
+        WHERE total.publication_id = pin.publication_id AND total.publication_id = ANY(%(publications)s::bigint[])
+            AND {{same}} AND total.grain = %(grain)s{{restricted}} OFFSET 0) AS total"""  # noqa: S608 fixed texts
 _ACCOUNTS = f"""{_DIMENSIONS}
     FROM {{part}} part
     {_PINS}
-    JOIN allocation_accounttotal total
-        ON total.run_id = pin.run_id AND total.run_id = ANY(%(runs)s::bigint[])
-        AND total.account_id = part.account_id AND total.grain = %(grain)s{{restricted}}"""
+    CROSS JOIN LATERAL (
+        SELECT * FROM allocation_accounttotal total
+        WHERE total.run_id = pin.run_id AND total.run_id = ANY(%(runs)s::bigint[])
+            AND total.account_id = part.account_id AND total.grain = %(grain)s{{restricted}} OFFSET 0) AS total"""  # noqa: S608 fixed texts
 _LEDGER = f"""
     SELECT part.key, pin.provider_id, pin.run_id, pin.month, {{service}} AS service_id, {{cluster}} AS cluster_id,
            {{group}} AS group_id, {{account}} AS account_id, {{resource_group}} AS resource_group_id,
            {{quality}} AS quality, {{amounts}}
     FROM {{part}} part
     {_PINS}
-    JOIN allocation_ledgerrow total
-        ON total.run_id = pin.run_id AND total.run_id = ANY(%(runs)s::bigint[])
-        AND total.account_id = part.account_id{{same}}{{restricted}}
+    CROSS JOIN LATERAL (
+        SELECT * FROM allocation_ledgerrow total
+        WHERE total.run_id = pin.run_id AND total.run_id = ANY(%(runs)s::bigint[])
+            AND total.account_id = part.account_id{{same}}{{restricted}} OFFSET 0) AS total
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"""  # noqa: S608 fixed texts
 _DIRECTLY = "total.directory_id = part.directory_id AND total.group_id IS NULL AND {} total.miscellaneous"
 _SAME = {
