@@ -13,8 +13,10 @@ REQUIREMENTS := requirements/dev.txt
 # The stamp holds the digest of what was installed: a second run compares it and needs no network.
 STAMP := $(VENV)/.installed
 MANAGE := $(PY) manage.py
+WORLDS ?= 50
+SEED ?= 20260
 
-.PHONY: help setup demo serve stop test check bench lock clean distclean
+.PHONY: help setup demo serve stop test browser clients check leaks bench lock clean distclean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | while IFS=: read -r name text; do \
@@ -36,6 +38,14 @@ stop: ## Stop the services and the embedded servers; data stay
 test: setup ## Run the tests (ARGS="-n 2 tests/carbon")
 	@exec $(PY) -m pytest $(ARGS)
 
+browser: setup ## Test the admin in Chromium, which is installed if need be (CHROMIUM=/path names one)
+	@./.ci/setup "$(VENV)" requirements/browser.txt "$(VENV)/.installed-browser"
+	@CHROMIUM=$$(./.ci/chromium) && export CHROMIUM && exec $(PY) -m pytest tests/browser $(ARGS)
+
+clients: setup ## Test the API with clients and tools of others, which need Node.js 20.19 or newer
+	@./.ci/node tests/clients
+	@exec $(PY) -m pytest tests/clients $(ARGS)
+
 check: setup ## Lint, types, layers, missing migrations, schema snapshot
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -44,18 +54,21 @@ check: setup ## Lint, types, layers, missing migrations, schema snapshot
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) export_schema --check
 
+leaks: setup ## Compare every answer about 50 random worlds with the model (WORLDS=50 SEED=20260)
+	@CANOPY_LEAK_WORLDS=$(WORLDS) CANOPY_LEAK_SEED=$(SEED) $(PY) -m pytest -q tests/security $(ARGS)
+
 bench: setup ## Print the benchmark figures (ARGS as the command takes them)
 	@exec $(PY) -m tests.benchmarks $(ARGS)
 
 lock: setup ## Compile requirements/*.in with hashes (needs the network)
-	@for name in runtime dev; do echo "compiling requirements/$$name.txt"; \
+	@for name in runtime dev browser; do echo "compiling requirements/$$name.txt"; \
 		$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 			requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 clean: ## Stop everything and delete data, logs and caches
 	@if [ -x $(PY) ]; then $(MANAGE) servers remove; fi
-	rm -rf .canopy .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
+	rm -rf .canopy .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants tests/clients/generated
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-distclean: clean ## The same, and delete .venv
-	rm -rf $(VENV)
+distclean: clean ## The same, and delete .venv and node_modules
+	rm -rf $(VENV) tests/clients/node_modules

@@ -123,7 +123,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/graphql/"
+LOGOUT_REDIRECT_URL = "login"
 
 # guardian stores grants on nodes; who sees what is decided by our own policies. No anonymous user
 # is stored, users get no extra methods, and global permissions never count for objects.

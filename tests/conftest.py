@@ -127,3 +127,18 @@ def _api_process(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 def live_api(transactional_db: None, _api_process: str) -> str:  # noqa: ARG001 the server sees committed rows only
     """The address of a real ASGI server on the test database, such as `http://127.0.0.1:40000`."""
     return _api_process
+
+
+@pytest.fixture
+def committed(transactional_db: None) -> Iterator[None]:  # noqa: ARG001 what the test commits, other connections see
+    """Let the test commit; partitions, which Django does not know of, are dropped afterwards."""
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
+            " AND relname ~ '^allocation_(usagerow|ledgerrow|accounttotal|containertotal)_[0-9]+$'"
+        )
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"DROP TABLE {table}")
+        # Django empties all tables now; some of ours refuse that, as they should. It closes the connection afterwards.
+        cursor.execute("SET session_replication_role = replica")

@@ -130,7 +130,7 @@ class GroupClosure(models.Model):
     class Meta:
         ordering: ClassVar = ["ancestor_id", "depth", "descendant_id", "valid_from"]
         constraints: ClassVar = [
-            # Not an exclusion constraint: its GiST index is chosen by the planner for walks that a b-tree does a hundred
+            # Not an exclusion constraint: the planner would take its GiST index for walks that a b-tree does many
             # times faster. That months never overlap follows from the edges, which do have one; `verify` checks it.
             models.UniqueConstraint(fields=["ancestor", "descendant", "valid_from"], name="closure_path_begins_once"),
             # A cycle would make a group its own ancestor at a depth above zero.

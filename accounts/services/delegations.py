@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from accounts.models import Account, AccountGroup, DelegatedAdministrator, NodeKind, NodeRef, NodeStatus
+from accounts.months import month_of, shift
 from accounts.policies import Access, Viewer, access_to
 from accounts.services import audit
 from accounts.services.directories import delegating_authority, locked_directory, require_member
@@ -53,7 +54,8 @@ def delegate_administrator(
         raise NotFound(f"there is no account group {group_id} in this directory", field="group")
     if ends_at is not None and ends_at <= viewer.now:
         raise Invalid("the delegation would have ended already", field="endsAt")
-    require_member(viewer, account, directory_id)
+    last = None if ends_at is None else shift(month_of(ends_at), 1)
+    require_member(viewer, account, directory_id, until=last)
     if account.pk == directory.management_account_id:
         raise Unsuitable("the management account needs no delegation", field="account")
     if account.status == NodeStatus.CLOSED:
@@ -93,7 +95,8 @@ def revoke_delegation(*, viewer: Viewer, delegation_id: int) -> DelegatedAdminis
 
 def _hidden(viewer: Viewer, delegation: DelegatedAdministrator) -> bool:
     known = access_to(viewer, kind=NodeKind.RESOURCE_DIRECTORY, ids=[delegation.directory_id])
-    return known[delegation.directory_id] == Access.HIDDEN
+    # Who knows the directory by name alone is not told what stands in it.
+    return known[delegation.directory_id] != Access.VISIBLE
 
 
 def _record(viewer: Viewer, action: str, delegation: DelegatedAdministrator, acting_account_id: int | None) -> None:

@@ -18,11 +18,14 @@ from accounts.models import (
     Provider,
     ResourceDirectory,
 )
+from accounts.months import Period, covers
 from accounts.policies import Action, Purpose, Viewer, authority_over
 from accounts.services import audit
 from accounts.services.refusal import Invalid, NotFound, Refusal, require, require_operator
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from accounts.policies import Authority
     from accounts.services.quotas import Quotas
 
@@ -61,17 +64,14 @@ def delegating_authority(viewer: Viewer, directory_id: int) -> Authority:
     return authority
 
 
-def require_member(viewer: Viewer, account: Account, directory_id: int) -> None:
-    """NotAMember unless the account belongs to the directory in the current month."""
-    member = AccountMembership.objects.filter(
-        Q(valid_to__isnull=True) | Q(valid_to__gt=viewer.month),
-        account=account,
-        directory_id=directory_id,
-        superseded_by__isnull=True,
-        valid_from__lte=viewer.month,
-    )
-    if not member.exists():
-        raise NotAMember("the account is not a member of this directory", field="account")
+def require_member(viewer: Viewer, account: Account, directory_id: int, *, until: date | None = None) -> None:
+    """NotAMember unless the account belongs to the directory from the current month until another, or for good.
+
+    An office is not given to an account whose leave is already recorded: it would take the office with it.
+    """
+    stays = AccountMembership.objects.filter(account=account, directory_id=directory_id, superseded_by__isnull=True)
+    if not covers((Period(stay.valid_from, stay.valid_to) for stay in stays), Period(viewer.month, until)):
+        raise NotAMember("the account is not a member of this directory for all of that time", field="account")
 
 
 @transaction.atomic

@@ -10,7 +10,11 @@ from accounts.models import Provider
 
 
 class MethodologyVersion(models.Model):
-    """`name@version` of a provider with its effective options; binds for ever once a month is published with it."""
+    """`name@version` of a provider with its effective options; binds for ever once a month is published with it.
+
+    Until then packages may say different things of one `name@version`: each set of options, GWP set included, has a row
+    of its own, and the first that a month is published with is the one that stays.
+    """
 
     provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="methodology_versions")
     name = models.CharField(max_length=128)
@@ -25,7 +29,14 @@ class MethodologyVersion(models.Model):
     class Meta:
         ordering: ClassVar = ["provider", "name", "version"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["provider", "name", "version"], name="methodology_version"),
+            models.UniqueConstraint(
+                fields=["provider", "name", "version", "gwp_set", "options_digest"], name="methodology_version_options"
+            ),
+            models.UniqueConstraint(
+                fields=["provider", "name", "version"],
+                condition=models.Q(bound_at__isnull=False),
+                name="methodology_version_bound",
+            ),
         ]
 
     def __str__(self) -> str:

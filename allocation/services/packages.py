@@ -110,16 +110,19 @@ def load_package(*, viewer: Viewer, path: Path, progress: Callable[[str], None] 
 
 
 def _check_version(header: Header, findings: Findings) -> None:
-    """Reject other effective options (or another GWP set) than a name@version of the provider stands for already."""
+    """Reject other effective options (or another GWP set) than a name@version of the provider is published with."""
     known = MethodologyVersion.objects.filter(
-        provider__code=header.provider, name=header.methodology, version=header.methodology_version
+        provider__code=header.provider,
+        name=header.methodology,
+        version=header.methodology_version,
+        bound_at__isnull=False,
     ).first()
     if known is None:
         return
     stored = {**stored_options(header.options), "gwp_set": header.gwp_set}
     other = [name for name, value in {**known.options, "gwp_set": known.gwp_set}.items() if stored.get(name) != value]
     if other:
-        message = f"{known} stands for other options already: {', '.join(sorted(other))}"
+        message = f"{known} is published with other options: {', '.join(sorted(other))}"
         findings.reject("VERSION_CONFLICT", MANIFEST, message, field="methodology.version")
 
 
@@ -217,16 +220,16 @@ def _lock_provider(header: Header) -> Provider:
 
 
 def _methodology_version(provider: Provider, header: Header, viewer: Viewer, findings: Findings) -> MethodologyVersion:
-    """Return the stored name@version; another load may have stored it with other options since it was checked."""
+    """Return the name@version with these options; it may have been published with others since it was checked."""
     version, _ = MethodologyVersion.objects.get_or_create(
         provider=provider,
         name=header.methodology,
         version=header.methodology_version,
+        gwp_set=header.gwp_set,
+        options_digest=options_digest(header.options),
         defaults={
             "preset": header.preset,
-            "gwp_set": header.gwp_set,
             "options": stored_options(header.options),
-            "options_digest": options_digest(header.options),
             "created_at": viewer.now,
         },
     )

@@ -50,6 +50,12 @@ class NotPublished(Refusal):
     code = "NOT_PUBLISHED"
 
 
+class VersionConflict(Refusal):
+    """A month was published with other options under the same methodology `name@version`, which binds for ever."""
+
+    code = "VERSION_CONFLICT"
+
+
 class MonthLocked(Refusal):
     """The month is locked."""
 
@@ -69,6 +75,7 @@ def publish_run(*, viewer: Viewer, run_id: int) -> Publication:
         PermissionDenied: the viewer is not an operator.
         NotPublishable: the run is not ready.
         ProofError: its ledger does not hold what its sources say.
+        VersionConflict: its methodology name@version is published with other options.
         AlreadyPublished: the month was published before (see `restatement`).
     """
     require_operator(viewer)
@@ -163,7 +170,7 @@ def put_in_place(
     The caller holds the month and the run (`lock_for_publishing`) in the transaction that all of this belongs to.
 
     Raises:
-        NotPublishable, ProofError: see `publish_run`.
+        NotPublishable, ProofError, VersionConflict: see `publish_run`.
     """
     again = replaces is not None and replaces.run_id == run.pk and run.state == RunState.PUBLISHED
     if run.state not in _PUBLISHABLE and not again:
@@ -181,7 +188,7 @@ def put_in_place(
         published_by_id=viewer.user_id,
     )
     fill_container_totals(publication_id=publication.pk, run_id=run.pk, month=run.month)
-    MethodologyVersion.objects.filter(pk=run.methodology_version_id, bound_at__isnull=True).update(bound_at=viewer.now)
+    _bind_methodology(run, viewer)
     PublishedMonth.objects.update_or_create(
         provider=run.provider, month=run.month, defaults={"publication": publication}
     )
@@ -191,6 +198,22 @@ def put_in_place(
             _change_state(superseded, RunState.SUPERSEDED, viewer=viewer, reason=f"by run {run.pk}")
         _change_state(run, RunState.PUBLISHED, viewer=viewer, reason=reason)
     return publication
+
+
+def _bind_methodology(run: AllocationRun, viewer: Viewer) -> None:
+    """From now on the run's `name@version` means its options.
+
+    All rows of the name@version are locked, so that of two months published at once with different options one waits
+    and is then refused.
+    """
+    version = run.methodology_version
+    if version.bound_at is not None:
+        return
+    alike = MethodologyVersion.objects.filter(provider=version.provider_id, name=version.name, version=version.version)
+    for other in alike.select_for_update(no_key=True).order_by("pk"):
+        if other.pk != version.pk and other.bound_at is not None:
+            raise VersionConflict(f"{version} was published with other options at {other.bound_at}")
+    alike.filter(pk=version.pk, bound_at__isnull=True).update(bound_at=viewer.now)
 
 
 def _hold_tree() -> TreeVersion | None:

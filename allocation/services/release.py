@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 from accounts.months import shift
 from allocation.models import AllocationRun, Package, Publication, RunFinding, RunState, Severity
 from allocation.services.proof import ProofError
-from allocation.services.publication import AlreadyPublished, NotPublishable, publish_run
+from allocation.services.publication import AlreadyPublished, NotPublishable, VersionConflict, publish_run
 from allocation.services.system import system
 
 if TYPE_CHECKING:
@@ -57,6 +57,6 @@ def publish_due_months(*, now: dt.datetime) -> list[Publication]:
             publications.append(publish_run(viewer=system(now), run_id=run.pk))
         except (AlreadyPublished, NotPublishable):
             continue  # another scheduler, or an operator, was first
-        except ProofError as error:
+        except (ProofError, VersionConflict) as error:
             logger.error("run %d is not published: %s", run.pk, error)  # noqa: TRY400 the message says it all
     return publications

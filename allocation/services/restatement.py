@@ -76,7 +76,7 @@ def restate_month(*, viewer: Viewer, run_id: int, cause: Cause, reason: str) -> 
         Invalid: the cause is `first`, or there is no reason.
         NotPublished: the month was never published.
         RestatementOpen: another restatement of the month waits.
-        NotPublishable, ProofError: see `publish_run`.
+        NotPublishable, ProofError, VersionConflict: see `publish_run`.
     """
     require_operator(viewer)
     if cause == Cause.FIRST or not reason.strip():
@@ -108,7 +108,7 @@ def approve_restatement(*, viewer: Viewer, restatement_id: int) -> Restatement:
         PermissionDenied: the viewer is not an operator, or is its author.
         NotFound: there is no such restatement.
         RestatementDecided: it was decided, or is out of date.
-        NotPublishable, ProofError: see `publish_run`.
+        NotPublishable, ProofError, VersionConflict: see `publish_run`.
     """
     require_operator(viewer)
     with transaction.atomic():

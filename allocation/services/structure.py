@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from django.db import connection, transaction
 
-from accounts.months import Period
 from accounts.models import AccountGroup, NodeKind, NodeRef, ResourceDirectory
+from accounts.months import Period
 from accounts.services import groups, memberships
 from accounts.services.refusal import Invalid, NotFound, require_known
 from accounts.services.timeline import MonthPublished
@@ -87,9 +87,7 @@ def close_group(*, viewer: Viewer, group_id: int, month: dt.date) -> AccountGrou
         viewer=viewer,
         provider_id=_provider_of(viewer, _directory_of(viewer, group_id)),
         months=_months(month),
-        change=lambda frozen: groups.close_group(
-            viewer=viewer, group_id=group_id, month=month, frozen_months=frozen
-        ),
+        change=lambda frozen: groups.close_group(viewer=viewer, group_id=group_id, month=month, frozen_months=frozen),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -29,6 +30,7 @@ from graphql_api.types.nodes import Account, HierarchyNode, ResourceDirectory, k
 
 Info = strawberry.Info[Context, None]
 SCOPE = "hierarchy:admin"
+NOBODY = 0
 
 described(
     Role,
@@ -191,7 +193,7 @@ class AccessMutation:
 
         done = await carried_out(info, scope=SCOPE, given=input, act=act)
         if isinstance(done, MutationRefusal):
-            return done  # type: ignore[return-value] # one of the union
+            return _about_grantee(done, input)  # type: ignore[return-value] # one of the union
         return GrantRolePayload(node=await _node(info, key), role=input.role, ends_at=input.ends_at)
 
     @strawberry.mutation(description="Takes a role back: it counts no longer from the next query on.")
@@ -207,7 +209,7 @@ class AccessMutation:
 
         done = await carried_out(info, scope=SCOPE, given=input, act=act)
         if isinstance(done, MutationRefusal):
-            return done  # type: ignore[return-value] # one of the union
+            return _about_grantee(done, input)  # type: ignore[return-value] # one of the union
         return RevokeRolePayload(node_id=input.node_id)
 
     @strawberry.mutation(
@@ -295,6 +297,14 @@ async def _node(info: Info, key: NodeKey) -> Any:  # noqa: ANN401 the type that 
     return node_type(row)
 
 
+def _about_grantee(refusal: MutationRefusal, given: GrantRoleInput | RevokeRoleInput) -> MutationRefusal:
+    """Speak of the grantee by the name of the argument that named it."""
+    if refusal.field != "grantee":
+        return refusal
+    field = "userGroup" if given.username is None else "username"
+    return replace(refusal, message="there is no such user or user group", field=field)
+
+
 def _grantee(given: GrantRoleInput | RevokeRoleInput) -> dict[str, int | None]:
     if (given.username is None) == (given.user_group is None):
         raise Invalid("name either a user or a user group", field="username")
@@ -303,6 +313,6 @@ def _grantee(given: GrantRoleInput | RevokeRoleInput) -> dict[str, int | None]:
         if given.username is not None
         else user_group_id_of(name=given.user_group or "")
     )
-    if found is None:
-        raise Invalid("there is no such user or user group", field="username" if given.username else "userGroup")
-    return {"user_id": found} if given.username is not None else {"user_group_id": found}
+    # An unknown name goes on as a number that nobody has: the service says so, but only to those who may grant there.
+    chosen = NOBODY if found is None else found
+    return {"user_id": chosen} if given.username is not None else {"user_group_id": chosen}

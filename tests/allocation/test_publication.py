@@ -13,6 +13,7 @@ from allocation.services.publication import (
     AlreadyPublished,
     MonthLocked,
     NotPublishable,
+    VersionConflict,
     lock_month,
     publish_run,
     withdraw_run,
@@ -35,6 +36,21 @@ def test_publishing_moves_the_pointer_and_binds_the_methodology() -> None:
     june.package.methodology_version.refresh_from_db()
     assert june.package.methodology_version.bound_at == NOW
     assert publish_run(viewer=OPERATOR, run_id=run.pk) == publication
+
+
+def test_a_methodology_published_with_other_options_is_not_published() -> None:
+    june = month()
+    july = month(june.provider, when=dt.date(2025, 7, 1), options={"pool_driver": "equal"})
+    publish_run(viewer=OPERATOR, run_id=june.run().pk)
+    run = july.run()
+    with pytest.raises(VersionConflict) as refusal:
+        publish_run(viewer=OPERATOR, run_id=run.pk)
+    assert refusal.value.code == "VERSION_CONFLICT"
+    run.refresh_from_db()
+    assert run.state == RunState.READY
+    assert not PublishedMonth.objects.filter(month=july.package.month).exists()
+    july.package.methodology_version.refresh_from_db()
+    assert july.package.methodology_version.bound_at is None
 
 
 def test_a_month_is_not_published_a_second_time_without_a_cause() -> None:

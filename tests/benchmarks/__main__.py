@@ -24,9 +24,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=["B1", "B2", "B6"], default=["B1", "B2", "B6"], help="which")
     parser.add_argument("--rows", nargs="+", type=int, default=[100_000, 1_000_000], help="B1: usage rows, rising")
-    parser.add_argument("--accounts", type=int, default=10_000, help="B2: accounts (in full: 100000)")
-    parser.add_argument("--groups", type=int, default=500, help="B2: groups (in full: 2000)")
-    parser.add_argument("--months", type=int, default=36, help="B2: published months")
+    parser.add_argument("--accounts", type=int, default=2_000, help="B2: accounts (in full: 100000)")
+    parser.add_argument("--groups", type=int, default=200, help="B2: groups (in full: 2000)")
+    parser.add_argument("--months", type=int, default=12, help="B2: published months (in full: 36)")
     parser.add_argument("--times", type=int, default=40, help="B2: repetitions of each question")
     return parser.parse_args()
 

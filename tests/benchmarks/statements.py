@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections import Counter
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
@@ -23,9 +23,9 @@ _TARGET = re.compile(
 
 
 @contextlib.contextmanager
-def timed_statements() -> Iterator[Counter[str]]:
+def timed_statements() -> Iterator[dict[str, float]]:
     """Add up the seconds of statements by verb and table inside; COPY streams past this and is not seen."""
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
 
     def measure(execute: Callable[..., Any], sql: object, params: object, many: bool, context: dict[str, Any]) -> Any:  # noqa: ANN401, FBT001 Django's protocol
         begin = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import itertools
 import random
 from dataclasses import dataclass, field
@@ -72,8 +73,14 @@ def provider(code: str = "") -> Provider:
     return Provider.objects.create(code=code or f"p{next(_numbers)}", time_zone="UTC")
 
 
-def month(
-    owner: Provider | None = None, *, when: dt.date = MONTH, seed: int = 0, clusters: int = 3, accounts: int = 5
+def month(  # noqa: PLR0913 what a month is drawn from
+    owner: Provider | None = None,
+    *,
+    when: dt.date = MONTH,
+    seed: int = 0,
+    clusters: int = 3,
+    accounts: int = 5,
+    options: dict[str, str] | None = None,
 ) -> Month:
     """Make a package of a month, the next version if there is one, with a ledger drawn from the seed."""
     owner = owner or provider()
@@ -81,7 +88,9 @@ def month(
         provider=owner,
         name="custom",
         version="1.0.0",
-        defaults={"preset": "custom", "gwp_set": "AR6", "options": {}, "options_digest": "0" * 64, "created_at": NOW},
+        gwp_set="AR6",
+        options_digest=hashlib.sha256(repr(options).encode()).hexdigest(),
+        defaults={"preset": "custom", "options": options or {}, "created_at": NOW},
     )
     number = Package.objects.filter(provider=owner, month=when).count() + 1
     package = Package.objects.create(

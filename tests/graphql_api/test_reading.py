@@ -334,7 +334,9 @@ def test_the_number_of_statements_is_constant(world: World) -> None:
     for first in (1, 2, 100):
         with CaptureQueriesContext(connection) as captured:
             ask(client, asked, id=node, period=PERIOD, first=first)
-        counts.add(len([q for q in captured if "SAVEPOINT" not in q["sql"]]))
+        # In a test every transaction is a savepoint, after which the role has to be put back by a statement of its own.
+        ours = [q for q in captured if "SAVEPOINT" not in q["sql"] and "set_config('role', 'none'" not in q["sql"]]
+        counts.add(len(ours))
     assert len(counts) == 1
     assert counts.pop() < 60
 

@@ -93,7 +93,7 @@ FileChange = Callable[[Path], object]
 
 
 class Broken(NamedTuple):
-    """A named package, the findings it must give, and the packages loaded before it."""
+    """A named package, the findings it must give, and the packages loaded and published before it."""
 
     name: str
     findings: frozenset[Finding]
@@ -331,6 +331,18 @@ def _cell_cases() -> Iterable[Broken]:
         _package("BAD_ROW", "accounts.csv", 4),
         file=_append("accounts.csv", b"a3,more\n"),
     )
+    yield _case(
+        "empty line",
+        _package("BAD_ROW", "accounts.csv", 4),
+        file=_append("accounts.csv", b"\na3\n"),
+    )
+    yield _case(
+        "empty line of usage",
+        Finding("BAD_ROW", "row", "usage.csv", 6),
+        _flag("ROWS_REJECTED", "usage.csv"),
+        file=_append("usage.csv", b"\r\nk1,s1,a1,1\n"),
+    )
+    yield _case("empty lines at the end", file=_append("usage.csv", b"\r\n\n"))
     yield _case(
         "value missing",
         _package("MISSING_VALUE", "clusters.csv", 3),

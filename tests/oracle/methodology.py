@@ -58,6 +58,7 @@ class Methodology:
             self.fallback_months,
             self.vintage_window_months,
             self.closure_tolerance,
+            self.gwp_set,
         )
 
 

@@ -236,7 +236,7 @@ def read_table(name: str, path: Path) -> tuple[list[Row], list[Finding]]:
     """
     file = path.name
     lines = path.read_bytes().decode("utf-8").removeprefix("\ufeff").split("\n")
-    if lines[-1] == "":
+    while lines and lines[-1] in ("", "\r"):
         lines.pop()
     header = _fields(lines[0]) if lines else None
     spec = TABLES[name]
@@ -247,7 +247,7 @@ def read_table(name: str, path: Path) -> tuple[list[Row], list[Finding]]:
     findings = []
     for number, line in enumerate(lines[1:], start=2):
         fields = _fields(line)
-        if fields is None or len(fields) != len(header):
+        if fields is None or line in ("", "\r") or len(fields) != len(header):
             findings.append(Finding("BAD_ROW", severity, file, number))
             continue
         cells = {c: v for c, v in zip(header, fields, strict=True) if v != ""}

@@ -256,7 +256,8 @@ class Changes:
         if node is None:
             return
         role = rng.choice([Role.VIEWER, Role.ADMINISTRATOR])
-        person, team = rng.choice(sorted(world.model.people)), None
+        person: int | None = rng.choice(sorted(world.model.people))
+        team: int | None = None
         if rng.random() < 0.25:
             person, team = None, rng.choice(world.teams)
         ends_at = world.now + timedelta(days=rng.choice([1, 10, 40])) if rng.random() < 0.4 else None

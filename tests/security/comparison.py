@@ -13,10 +13,10 @@ from tests.security.model import Node
 from tests.security.worlds import MONTHS, World, ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from accounts.months import Period
-    from accounts.policies import Viewer
+    from accounts.policies import NodeRef, Viewer
     from tests.security.model import Pair
 
 
@@ -67,9 +67,9 @@ def compare_policies(world: World, findings: Findings, people: Iterable[int | No
         _compare_actions(world, findings, viewer, seen)
 
 
-def _within(spans: dict[object, list[Period]]) -> set[Pair]:
+def _within(spans: Mapping[NodeRef, list[Period]]) -> set[Pair]:
     return {
-        (Node(node.kind.value, node.id), month)  # type: ignore[attr-defined] # a NodeRef
+        (Node(node.kind.value, node.id), month)
         for node, periods in spans.items()
         for month in MONTHS
         if any(month in period for period in periods)

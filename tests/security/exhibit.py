@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from django.contrib.auth.models import Permission
 
 from accounts import closure
-from accounts.models import Account, AccountGroup, AccountMembership, GroupEdge, NodeKind, User
+from accounts.models import Account, AccountGroup, AccountMembership, AccountUserPermission, GroupEdge, NodeKind, User
 from accounts.models.grants import NODE_MODELS
 from tests.factories import hierarchy as make
 from tests.factories import people
@@ -31,7 +31,7 @@ from tests.security.worlds import MONTHS, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
 A, A_LONGER, B, INSIDE = 9001, 90012, 9002, 9003
 MOVER, STAYER, DIRECT, MANAGER, DEPUTY, ELSEWHERE = 9001, 9102, 9103, 9104, 9105, 9106
@@ -68,7 +68,7 @@ def exhibit() -> World:
     return world
 
 
-def _stand(world: World, group: int, directory: Node, parent: Node, months: Sequence[object]) -> None:
+def _stand(world: World, group: int, directory: Node, parent: Node, months: Sequence[date]) -> None:
     GroupEdge.objects.create(
         directory_id=directory.id,
         group_id=group,
@@ -77,7 +77,7 @@ def _stand(world: World, group: int, directory: Node, parent: Node, months: Sequ
         valid_to=AFTER[0] if months is BEFORE else None,
         recorded_by=make.version(),
     )
-    world.model.put([Node(GROUP, group)], months, parent)  # type: ignore[arg-type] # months
+    world.model.put([Node(GROUP, group)], months, parent)
 
 
 def _accounts(world: World, provider: int) -> None:
@@ -126,23 +126,21 @@ def _people(world: World) -> None:
     one, a, b = Node(DIRECTORY, 9301), Node(GROUP, A), Node(GROUP, B)
     acme = world.model.directories[one].enterprise
     world.operator = _person(world, staff=True, operates=True)
-    _hold(world, _person(world, active=False), one)
-    _hold(world, _person(world), one, ends_at=world.now)
-    _hold(world, _person(world), one, ends_at=world.now + timedelta(seconds=1))
-    _hold(world, _person(world), a, role="administrator")
-    _hold(world, _person(world), b, role="administrator")
-    _hold(world, _person(world), Node(ACCOUNT, MOVER), inside=frozenset({b}))
-    _hold(world, _person(world), Node(ACCOUNT, MOVER))
-    _hold(world, _person(world), Node(GROUP, 9004))
-    _hold(world, _person(world), acme, role="administrator")
-    _hold(world, _person(world), Node(ACCOUNT, MANAGER), role="administrator")
-    _hold(
-        world, _person(world), Node(ACCOUNT, MANAGER), role="administrator", inside=frozenset({Node(GROUP, A_LONGER)})
-    )
-    _hold(world, _person(world), Node(ACCOUNT, ELSEWHERE))
-    _hold(world, _person(world), next(iter(world.model.resource_groups)))
+    hold(world, _person(world, active=False), one)
+    hold(world, _person(world), one, ends_at=world.now)
+    hold(world, _person(world), one, ends_at=world.now + timedelta(seconds=1))
+    hold(world, _person(world), a, role="administrator")
+    hold(world, _person(world), b, role="administrator")
+    hold(world, _person(world), Node(ACCOUNT, MOVER), inside=frozenset({b}))
+    hold(world, _person(world), Node(ACCOUNT, MOVER))
+    hold(world, _person(world), Node(GROUP, 9004))
+    hold(world, _person(world), acme, role="administrator")
+    hold(world, _person(world), Node(ACCOUNT, MANAGER), role="administrator")
+    hold(world, _person(world), Node(ACCOUNT, MANAGER), role="administrator", inside=frozenset({Node(GROUP, A_LONGER)}))
+    hold(world, _person(world), Node(ACCOUNT, ELSEWHERE))
+    hold(world, _person(world), next(iter(world.model.resource_groups)))
     deputy = _person(world)
-    _hold(world, deputy, Node(ACCOUNT, DEPUTY))
+    hold(world, deputy, Node(ACCOUNT, DEPUTY))
     _delegations(world)
     # Powers that are none: everything of Django's own, without being staff; staff without the permission.
     strong = _person(world, operates=True)
@@ -152,21 +150,16 @@ def _people(world: World) -> None:
     )
     confused = _person(world)
     grant = people.give(User.objects.get(pk=confused), Account.objects.get(pk=STAYER))
-    type(grant).objects.bulk_update(
-        [_with(grant, Permission.objects.get(codename="viewer", content_type__model="accountgroup"))], ["permission"]
+    AccountUserPermission.objects.filter(pk=grant.pk).update(
+        permission=Permission.objects.get(codename="viewer", content_type__model="accountgroup")
     )
     _person(world)
-
-
-def _with(grant: object, permission: Permission) -> object:
-    grant.permission = permission  # type: ignore[attr-defined] # guardian's column
-    return grant
 
 
 def _delegations(world: World) -> None:
     long_ago, day = world.now - timedelta(days=30), timedelta(days=1)
     one, a = Node(DIRECTORY, 9301), Node(GROUP, A)
-    given = (
+    given: tuple[tuple[int, Node, dict[str, datetime]], ...] = (
         (DEPUTY, a, {}),
         (STAYER, one, {"ends_at": world.now}),
         (DIRECT, one, {"revoked_at": world.now - day}),
@@ -181,14 +174,14 @@ def _delegations(world: World) -> None:
             **fields,
         )
         world.model.delegations.append(Delegation(made.pk, Node(ACCOUNT, account), one, scope, **fields))
-        _hold(world, _person(world), Node(ACCOUNT, account))
+        hold(world, _person(world), Node(ACCOUNT, account))
 
 
 def _person(world: World, **fields: bool) -> int:
     return world.add_person(**fields)
 
 
-def _hold(  # noqa: PLR0913 columns of a grant
+def hold(  # noqa: PLR0913 columns of a grant
     world: World,
     person: int,
     node: Node,

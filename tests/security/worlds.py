@@ -54,6 +54,7 @@ class World:
     now: datetime = FIRST_DAY
     operator: int = 0
     teams: list[int] = field(default_factory=list)
+    actors: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)  # noqa: S311 a reproducible world, not a secret
@@ -82,7 +83,12 @@ class World:
         )
         if fields.get("operates"):
             user.user_permissions.add(Permission.objects.get(codename="operate", content_type__app_label="accounts"))
-        self.model.people[user.pk] = Person(**fields)
+        self.model.people[user.pk] = Person(
+            active=fields.get("active", True),
+            staff=fields.get("staff", False),
+            superuser=fields.get("superuser", False),
+            operates=fields.get("operates", False),
+        )
         return user.pk
 
     # --- What -----------------------------------------------------------------------------------------

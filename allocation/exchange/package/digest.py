@@ -2,8 +2,8 @@
 
 SHA-256 over what was understood, in the order of the files: header with effective options, small tables with defaults
 filled in, accepted usage rows, rejected ones with their reasons. Byte order mark, line ends, quoting, the order of
-columns and blank lines do not count; the order of rows does, and a package whose rows were reordered is a new one with
-the same result.
+columns and empty lines at the end do not count; the order of rows does, and a package whose rows were reordered is a
+new one with the same result.
 """
 
 from __future__ import annotations

@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from typing import Final
 
+EMPTY_LINE: Final = "the line is empty"
+"""What is wrong with an empty line that is not at the end of its file."""
+
 _FIELD: Final = re.compile(r'"([^"]*(?:""[^"]*)*)"|([^",]*)')
 
 
 def split_lines(text: str) -> list[str]:
-    r"""Return the lines of a file without their ends (`\n` or `\r\n`); item i is line i + 1."""
-    return [line.removesuffix("\r") for line in text.split("\n")]
+    r"""Return the lines of a file without their ends (`\n` or `\r\n`); item i is line i + 1.
+
+    Empty lines at the end of the file are left out, except that there is always a first line.
+    """
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    while len(lines) > 1 and not lines[-1]:
+        lines.pop()
+    return lines
 
 
 def split_fields(line: str) -> list[str] | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from allocation.exchange.package.lines import split_fields
+from allocation.exchange.package.lines import EMPTY_LINE, split_fields
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,18 +24,25 @@ class Block:
     """Lines of one block, all of which end with a line feed.
 
     `content` and `numbers` (line numbers) are those of the well-formed lines; `refused` holds (number, message) of the
-    first malformed ones, of which there are `bad`; blank lines are in neither. `count` counts all lines.
+    first malformed ones, of which there are `bad`. `tail` counts the empty lines that the block ends with, which are in
+    neither: they are malformed unless the file ends with them. `count` counts all lines.
     """
 
     content: bytes
     numbers: npt.NDArray[np.int64]
     refused: tuple[tuple[int, str], ...]
     bad: int
+    tail: int
     count: int
+
+    def after(self, empty: range, most: int) -> Block:
+        """Return the block with the empty lines before it, which are malformed; at most `most` are in `refused`."""
+        refused = [(number, EMPTY_LINE) for number in empty[:most]]
+        return replace(self, refused=(*refused, *self.refused)[:most], bad=self.bad + len(empty))
 
 
 class Screen:
-    """Separates the lines of blocks that have `columns` fields from blank and malformed ones."""
+    """Separates the lines of blocks that have `columns` fields from malformed ones."""
 
     def __init__(self, columns: int, *, most: int) -> None:
         one = rb'(?:"[^"\r]*(?:""[^"\r]*)*"|[^",\r]*)'
@@ -50,19 +57,20 @@ class Screen:
         starts = np.concatenate(([0], feeds[:-1] + 1))
         crlf = (feeds > starts) & (data[feeds - 1] == _RETURN)
         ends = feeds - crlf
-        blank = ends == starts
+        filled = np.flatnonzero(ends > starts)
+        stop = int(filled[-1]) + 1 if len(filled) else 0
         commas, doubtful = self._widths(data, feeds, starts, crlf)
-        good = ~blank & (commas == self._columns - 1)
+        good = (ends > starts) & (commas == self._columns - 1)
         for line in np.flatnonzero(doubtful).tolist():
             good[line] = self._row.fullmatch(content[starts[line] : ends[line]]) is not None
         good &= feeds - starts <= LONGEST_LINE_BYTES
-        bad = np.flatnonzero(~good & ~blank)
+        bad = np.flatnonzero(~good[:stop])
         refused = tuple(
             (first + line, self._fault(content[starts[line] : ends[line]])) for line in bad[: self._most].tolist()
         )
         if not good.all():
             content = data[np.repeat(good, feeds + 1 - starts)].tobytes()
-        return Block(content, np.flatnonzero(good) + first, refused, len(bad), len(feeds))
+        return Block(content, np.flatnonzero(good) + first, refused, len(bad), len(feeds) - stop, len(feeds))
 
     @staticmethod
     def _widths(
@@ -96,6 +104,8 @@ class Screen:
         return np.diff(np.searchsorted(commas, starts), append=len(commas)), doubtful
 
     def _fault(self, line: bytes) -> str:
+        if not line:
+            return EMPTY_LINE
         if len(line) > LONGEST_LINE_BYTES:
             return "the row is too long"
         fields = split_fields(line.decode("utf-8", "replace"))

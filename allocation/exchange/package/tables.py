@@ -10,7 +10,7 @@ import pandas as pd
 
 from allocation.exchange.package.cells import CellError, read_cell
 from allocation.exchange.package.findings import shown
-from allocation.exchange.package.lines import split_fields, split_lines
+from allocation.exchange.package.lines import EMPTY_LINE, split_fields, split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,10 +87,10 @@ def _read_sheet(table: Table, text: str, findings: Findings) -> _Sheet:
     numbers: list[int] = []
     rows: list[list[str]] = []
     for number, line in enumerate(lines[1:], start=2):
-        if not line:
-            continue
         fields = split_fields(line)
-        if fields is None:
+        if not line:
+            findings.reject("BAD_ROW", table.file, EMPTY_LINE, row=number)
+        elif fields is None:
             findings.reject("BAD_ROW", table.file, "the row is not readable as CSV", row=number)
         elif len(fields) != len(names):
             message = f"the row has {len(fields)} fields, the header {len(names)}"

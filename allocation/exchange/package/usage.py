@@ -157,10 +157,10 @@ class UsageReader:
             findings.flag("ROWS_REJECTED", _FILE, f"{self.rejected} rows are left out: the month is incomplete")
 
     def _blocks(self) -> Iterator[Block]:
-        number = 1
+        number = 2
+        empty = range(0)  # lines that are malformed if another one follows
         with self._path.open("rb") as file:
             file.readline()
-            number += 1
             rest = b""
             while block := file.read(self._block_bytes):
                 end = block.rfind(b"\n") + 1
@@ -170,9 +170,13 @@ class UsageReader:
                 lines = self._screen.block(rest + block[:end], number)
                 number += lines.count
                 rest = _cut(block[end:])
-                yield lines
-            if rest:
-                yield self._screen.block(rest + b"\n", number)
+                if lines.tail == lines.count:
+                    empty = range(number - lines.count - len(empty), number)
+                    continue
+                yield lines.after(empty, self._most)
+                empty = range(number - lines.tail, number)
+            if rest.removesuffix(b"\r"):
+                yield self._screen.block(rest + b"\n", number).after(empty, self._most)
 
     def _check(self, lines: Block, findings: Findings) -> pa.RecordBatch:
         table = _parse(lines.content, self._header)

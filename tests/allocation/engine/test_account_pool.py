@@ -53,7 +53,7 @@ def test_without_external_leaves_the_pool_falls_back(internal: str) -> None:
 
 
 @given(st.integers(0, 10**9))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 def test_nothing_is_lost_and_internal_accounts_bear_no_more_than_their_use(seed: int) -> None:
     package = Package.of(random_draft(seed))
     options = package.manifest["methodology"]["options"]

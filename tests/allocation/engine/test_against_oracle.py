@@ -79,12 +79,12 @@ def agree(folder: Path, seed: int, size: Size) -> None:
     }
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(60))
 def test_random_packages_agree(tmp_path: Path, seed: int) -> None:
     agree(tmp_path, seed, SMALL)
 
 
-@pytest.mark.parametrize("seed", range(5000, 5004))
+@pytest.mark.parametrize("seed", range(5000, 5002))
 def test_larger_random_packages_agree(tmp_path: Path, seed: int) -> None:
     agree(tmp_path, seed, LARGER)
 

@@ -60,7 +60,7 @@ def test_a_textbook_system_of_two_services_that_serve_each_other() -> None:
 
 
 @given(NETWORKS, st.sampled_from(["reciprocal", "step_down", "direct", "rounds"]))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_nothing_is_lost_whatever_the_method(network: Network, method: str) -> None:
     options = dataclasses.replace(RECIPROCAL, dependencies=method, step_down_order=("c", "a", "unknown"), rounds=3)
 
@@ -72,7 +72,7 @@ def test_nothing_is_lost_whatever_the_method(network: Network, method: str) -> N
 
 
 @given(NETWORKS)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_the_reciprocal_solution_satisfies_its_equations(network: Network) -> None:
     throughput = resolve(network, RECIPROCAL)
     closed = {service for members in throughput.closed for service in members}
@@ -92,7 +92,7 @@ def test_the_reciprocal_solution_satisfies_its_equations(network: Network) -> No
 
 
 @given(NETWORKS)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_the_reciprocal_method_is_step_down_where_there_are_no_cycles(network: Network) -> None:
     forward = {(s, j): q for (s, j), q in network.flows.items() if s < j}
     acyclic = dataclasses.replace(network, flows=forward)
@@ -111,7 +111,7 @@ def test_the_direct_method_is_the_reciprocal_one_without_dependencies(network: N
 
 
 @given(NETWORKS, st.sampled_from(NAMES), st.integers(1, 9))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_use_of_oneself_changes_nothing(network: Network, service: str, quantity: int) -> None:
     if not network.usage.get(service):
         return

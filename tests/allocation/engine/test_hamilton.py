@@ -58,7 +58,7 @@ def apportionments(draw: st.DrawFn) -> tuple[list[Leaf], list[Fraction], int]:
 
 
 @given(apportionments())
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @example(([(0, 1)] * 3, [Fraction(1, 3)], 1))
 @example(([(0, 2**63 - 1)], [Fraction(1)], 2**63 - 1))
 @example(([(0, 2**63 - 1), (0, 0), (0, 2**63 - 1)], [Fraction(1, 2**64 - 2)], 1))
@@ -72,7 +72,7 @@ def test_the_integers_are_those_of_the_definition(case: tuple[list[Leaf], list[F
 
 
 @given(apportionments(), st.lists(st.fractions(0, 1), min_size=4, max_size=4))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_estimated_integers_are_rounded_half_to_even_and_never_above_the_leaf(
     case: tuple[list[Leaf], list[Fraction], int], shares: list[Fraction]
 ) -> None:
@@ -108,7 +108,7 @@ def test_halves_go_to_the_even_neighbour(quantity: int, denominator: int) -> Non
     st.integers(2, 2**130),
     st.integers(0, 2**62),
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_products_next_to_whole_numbers_have_exact_floors(q: int, above: int, denominator: int, near: int) -> None:
     # q t is `near` plus or minus a few parts in `denominator`.
     factor = max(Fraction(near * denominator + above, denominator * q), Fraction(0))

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str, str, str, str]
 """(cluster, service, account, group, line)."""
 
-few = settings(deadline=None, max_examples=25)
+few = settings(deadline=None, max_examples=15)
 
 
 def options(package: Package) -> dict[str, object]:

@@ -45,7 +45,7 @@ def expected(own: list[dict[str, str]], region: list[dict[str, str]], clusters: 
 
 
 @given(ROWS, ROWS, st.integers(1, 7))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_rows_of_cluster_and_region_are_netted_exactly(
     own: list[dict[str, str]], region: list[dict[str, str]], clusters: int
 ) -> None:

@@ -63,7 +63,7 @@ class Style:
     bom: bool = False
     line_end: str = "\n"
     quoted: bool = False
-    blank_lines: bool = False
+    empty_lines: int = 0
     last_line_ends: bool = True
     order: int | None = None
 
@@ -76,8 +76,7 @@ class Style:
             shuffle.shuffle(body := list(body))
             shuffle.shuffle(columns)
         lines = [",".join(self._cell(row[column]) for column in columns) for row in [header, *body]]
-        if self.blank_lines:
-            lines = [line for pair in zip(lines, ["", *lines[1:]], strict=True) for line in (pair[0], "")]
+        lines += [""] * self.empty_lines
         end = self.line_end if self.last_line_ends else ""
         return ("\ufeff" if self.bom else "").encode() + (self.line_end.join(lines) + end).encode()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from allocation.models import Package
+from allocation.models import MethodologyVersion, Package
 from allocation.services.packages import load_package
 from allocation.services.system import system
 from tests.oracle.broken import CASES, Broken
@@ -26,6 +26,8 @@ def test_findings_are_exactly_those_of_the_format(case: Broken, tmp_path: Path) 
     package, history = case.write(tmp_path)
     for earlier in history:
         assert not load_package(viewer=system(NOW), path=earlier).rejected
+    # The history of a case is published: its versions bind.
+    MethodologyVersion.objects.update(bound_at=NOW)
     report = load_package(viewer=system(NOW), path=package)
     found = {(f.code, f.severity, f.file, f.row) for f in report.findings}
     assert found == {tuple(finding) for finding in case.findings if finding.code not in OF_THE_RUN}

@@ -109,7 +109,7 @@ def assert_same(left: Activity, right: Activity) -> None:
 
 
 def test_what_was_read_comes_back(tmp_path: Path) -> None:
-    folder = full_sample().write(tmp_path, Style(order=5, blank_lines=True))
+    folder = full_sample().write(tmp_path, Style(order=5, empty_lines=2))
     package = loaded(folder)
     read = read_package(folder, Findings())
     assert read is not None
@@ -246,8 +246,9 @@ def test_rejected_rows_are_listed_with_the_package(tmp_path: Path) -> None:
     ]
 
 
-def test_a_version_stands_for_one_set_of_options(tmp_path: Path) -> None:
-    load(Sample().write(tmp_path / "one"))
+def test_a_bound_version_stands_for_one_set_of_options(tmp_path: Path) -> None:
+    package = loaded(Sample().write(tmp_path / "one"))
+    MethodologyVersion.objects.filter(pk=package.methodology_version_id).update(bound_at=NOW)
     july = MANIFEST.replace("2025-06", "2025-07").replace("hours = 720", "")
     spelled_out = july + '[methodology.options]\nclosure_tolerance = "0.0500"\npool_driver = "it_kwh"\n'
     assert load(Sample(manifest=spelled_out).write(tmp_path / "two")).created
@@ -255,8 +256,21 @@ def test_a_version_stands_for_one_set_of_options(tmp_path: Path) -> None:
     before = counts()
     report = load(Sample(manifest=other).write(tmp_path / "three"))
     assert [(finding.code, finding.file) for finding in report.findings] == [("VERSION_CONFLICT", "package.toml")]
+    gases = load(Sample(manifest=july.replace("AR6", "AR5")).write(tmp_path / "gases"))
+    assert [finding.code for finding in gases.findings] == ["VERSION_CONFLICT"]
     assert counts() == before
     assert load(Sample(manifest=other.replace("1.0.0", "1.1.0")).write(tmp_path / "four")).created
+
+
+def test_a_version_may_be_corrected_until_it_is_published(tmp_path: Path) -> None:
+    first = loaded(Sample().write(tmp_path / "one"))
+    other = MANIFEST + '[methodology.options]\npool_driver = "equal"\n'
+    second = loaded(Sample(manifest=other).write(tmp_path / "two"))
+    assert first.methodology_version.options["pool_driver"] == "it_kwh"
+    assert second.methodology_version.options["pool_driver"] == "equal"
+    assert str(first.methodology_version) == str(second.methodology_version)
+    third = loaded(Sample().write(tmp_path / "three"))
+    assert (third.number, third.methodology_version) == (3, first.methodology_version)
 
 
 def test_only_operators_load(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ styles = st.builds(
     bom=st.booleans(),
     line_end=st.sampled_from(["\n", "\r\n"]),
     quoted=st.booleans(),
-    blank_lines=st.booleans(),
+    empty_lines=st.integers(0, 3),
     last_line_ends=st.booleans(),
     order=st.integers(0, 1000),
 )
@@ -130,10 +130,29 @@ def test_every_finding_of_a_layer_is_told_and_no_later_layer_runs(tmp_path: Path
     }
 
 
-def test_blank_lines_count_as_lines(tmp_path: Path) -> None:
-    accounts = b"account\n\na1\r\n\r\na2\n(x)\n"
+def test_empty_lines_are_bad_rows_unless_the_file_ends_with_them(tmp_path: Path) -> None:
+    accounts = b"account\n\na1\r\n\r\na2\n(x)\n\r\n\n"
     found = read(Sample(files={"accounts.csv": accounts}).write(tmp_path))[2]
-    assert found == {("BAD_CODE", "package", "accounts.csv", 6)}
+    assert found == {
+        ("BAD_ROW", "package", "accounts.csv", 2),
+        ("BAD_ROW", "package", "accounts.csv", 4),
+        ("BAD_CODE", "package", "accounts.csv", 6),
+    }
+
+
+@pytest.mark.parametrize("block_bytes", [1, 2, 3, 16, 20, 1000])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r", b"\n" * 50, b"\r\n" * 50 + b"\r"])
+def test_empty_lines_of_usage(tmp_path: Path, block_bytes: int, end: bytes) -> None:
+    row = b"k1,s1,a1,1"
+    usage = b"cluster,service,account,quantity\n\n" + row + b"\n" + b"\r\n\n" * 20 + row + end
+    findings = Findings()
+    package = read_package(Sample(files={"usage.csv": usage}).write(tmp_path), findings)
+    assert package is not None
+    reader = package.usage_reader(block_bytes=block_bytes)
+    assert sum(rows.num_rows for rows in reader.chunks(findings)) == 2
+    assert (reader.accepted, reader.rejected) == (2, 41)
+    bad = [finding.row for finding in findings.all() if finding.code == "BAD_ROW"]
+    assert bad == [2, *range(4, 44)]
 
 
 def test_files_are_missing_unknown_undecodable_or_expected(tmp_path: Path) -> None:
@@ -161,7 +180,7 @@ def test_rejected_rows_have_exact_line_numbers(tmp_path: Path) -> None:
         "month,quantity,account,service,cluster,resource_group",
         "2025-06,1,a1,s1,k1,",
         ",1,a1,s1,k1",  # 3 short
-        "",
+        "",  # 4
         '"2025-06","1","a1","s1","k1","x""y"',
         ',1,a1,s1,"k1,',  # 6 open quote
         "2025-07,1,a1,s1,k1,g",  # 7
@@ -181,6 +200,7 @@ def test_rejected_rows_have_exact_line_numbers(tmp_path: Path) -> None:
         assert package is not None
         assert findings == {
             ("BAD_ROW", "row", "usage.csv", 3),
+            ("BAD_ROW", "row", "usage.csv", 4),
             ("BAD_ROW", "row", "usage.csv", 6),
             ("MONTH_MISMATCH", "row", "usage.csv", 7),
             ("BAD_NUMBER", "row", "usage.csv", 8),

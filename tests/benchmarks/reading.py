@@ -1,0 +1,106 @@
+"""B2: roll-ups of a large enterprise over HTTP, one client, against SQL written by hand; then B6 on the same data."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from carbon.services import Services, answers, api
+from tests.benchmarks.changes import change_figures
+from tests.benchmarks.client import Client, token_of
+from tests.benchmarks.enterprise import CODE, build
+from tests.benchmarks.figure import Figure
+from tests.benchmarks.question import questions
+from tests.benchmarks.stopwatch import repeat, say
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.benchmarks.enterprise import LargeEnterprise
+    from tests.benchmarks.question import Question
+
+UG_PER_KG = 10**9
+RELATIVE_DIFFERENCE_MAX = 1e-9
+
+
+class WrongAnswerError(RuntimeError):
+    """The API, the read model and the ledger disagree: the time of a wrong answer says nothing."""
+
+
+def reading_figures(chosen: argparse.Namespace, folder: Path) -> list[Figure]:
+    """Build the enterprise, start an API server, and ask."""
+    begin = time.perf_counter()
+    large = build(chosen)
+    work = f"{large.account_count:,} accounts, {large.group_count:,} groups, {chosen.months} months"
+    figures = [Figure("B2", work, "write and roll up the data", time.perf_counter() - begin, "s")]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    url = f"http://127.0.0.1:{port}"
+    with Services(folder, [api("127.0.0.1", port)], environment={"CANOPY_SECRET_KEY": settings.SECRET_KEY}) as services:
+        services.wait_for(lambda: answers(f"{url}/health/live"), "the API server")
+        client = Client(url, token_of(large.viewer, timezone.now()))
+        if "B2" in chosen.only:
+            figures += _questions(client, large, chosen, work)
+        if "B6" in chosen.only:
+            figures += change_figures(client, url, large, chosen.months)
+    return figures
+
+
+def _questions(client: Client, large: LargeEnterprise, chosen: argparse.Namespace, work: str) -> Iterator[Figure]:
+    node = client.ask(f'{{ hierarchyNode(by: {{kind: ENTERPRISE_PARENT, externalId: "{CODE}"}}) {{ id }} }}')
+    floor = repeat(lambda: client.ask("{ __typename }"), times=chosen.times)
+    yield Figure(
+        "B2", work, "an empty question, p50", floor.p50_ms, "ms", f"p95 {floor.p95_ms:,.0f} ms: the price of asking"
+    )
+    params = {
+        "publications": list(large.publications),
+        "runs": list(large.runs),
+        "directory": large.directory_id,
+    }
+    for question in questions(chosen.months, node["hierarchyNode"]["id"]):
+        yield from _question(client, question, params, chosen.times, work)
+
+
+def _question(client: Client, question: Question, params: dict[str, Any], times: int, work: str) -> Iterator[Figure]:
+    say(f"  {question.name} …")
+    begin = time.perf_counter()
+    ledger = _select(question.ledger, params)
+    ledger_ms = (time.perf_counter() - begin) * 1000
+    _compare(question, client.ask(question.query), _select(question.read_model, params), ledger)
+    http = repeat(lambda: client.ask(question.query), times=times)
+    best = repeat(lambda: _select(question.read_model, params), times=times)
+    yield Figure("B2", work, f"{question.name}: p50", http.p50_ms, "ms")
+    yield Figure("B2", work, f"{question.name}: p95", http.p95_ms, "ms", "goal ≤ 100")
+    yield Figure("B2", work, "… ratio of p50 to SQL by hand", http.p50_ms / best.p50_ms, "×", f"{best.p50_ms:.1f} ms")
+    yield Figure(
+        "B2", work, "… faster than the ledger", ledger_ms / http.p50_ms, "×", f"{ledger_ms:,.0f} ms; goal ≥ 50"
+    )
+
+
+def _select(text: str, params: dict[str, Any]) -> list[int]:
+    """The last column of each row, micrograms."""
+    with connection.cursor() as cursor:
+        cursor.execute(text, params)
+        return [int(row[-1]) for row in cursor.fetchall()]
+
+
+def _compare(question: Question, data: dict[str, Any], read_model: list[int], ledger: list[int]) -> None:
+    """Hold the three answers together: integers exactly, the API's kilograms as near as they were rounded."""
+    if sorted(read_model) != sorted(ledger):
+        raise WrongAnswerError(f"{question.name}: the read model does not say what the ledger says")
+    found = sorted(question.kilograms(data))
+    wanted = sorted(ug / UG_PER_KG for ug in read_model)
+    near = len(found) == len(wanted) and all(
+        abs(one - other) <= RELATIVE_DIFFERENCE_MAX * max(abs(other), 1)
+        for one, other in zip(found, wanted, strict=True)
+    )
+    if not near:
+        raise WrongAnswerError(f"{question.name}: the API says {found[:3]}…, the read model {wanted[:3]}…")

@@ -1,0 +1,115 @@
+"""The rows of the matrix: for every field that tells something, a question that reaches it.
+
+A question about a node is the selection below `hierarchyNode`; the others are whole documents. Which fields a question
+reaches is read from its text, so a row cannot claim a field that it does not ask for.
+"""
+
+from __future__ import annotations
+
+MASS = "{ kgCO2e microgramsCO2e }"
+NUMBERS = f"""{{ status kgCO2e microgramsCO2e electricityKwh electricityWattHours estimatedShare intensityGramsPerKwh
+  scope1 {MASS} scope2LocationBased {MASS} scope2MarketBased {MASS} scope3 {MASS} }}"""
+PAGE = "pageInfo { hasNextPage }"
+
+
+def _summary(fields: str) -> str:
+    return f"emissions(period: $period) {{ {fields} }}"
+
+
+def _listed(field: str, row: str) -> str:
+    return f"{field} {{ {PAGE} edges {{ {row} }} }}"
+
+
+_POINT = f"{{ emissions {NUMBERS} }}"
+_NODE_ROW = f"node {{ id }} emissions {NUMBERS}"
+OF_A_NODE = {
+    "its total": _summary(f"complete omissions {{ reason months accounts }} total {NUMBERS}"),
+    "its total as of a date": f'emissions(period: $period, asOf: "2026-05-20T12:00:00Z") {{ total {NUMBERS} }}',
+    "its history": _summary(f"byMonth {_POINT} byQuarter {_POINT} byYear {_POINT}"),
+    "its change": _summary(f"comparedWith(period: PREVIOUS_PERIOD) {{ ratio before {NUMBERS} difference {MASS} }}"),
+    "its method": _summary("methodologyVersions { months options { name } }"),
+    "by service": _summary(_listed("byService(first: 15)", f"node {{ service {{ code }} emissions {NUMBERS} }}")),
+    "by place": _summary(_listed("byLocation(first: 15)", f"node {{ location {{ code }} emissions {NUMBERS} }}")),
+    "by scope": _summary(f"byScope {{ mass {MASS} }}"),
+    "by account": _summary(_listed("byAccount(first: 15)", _NODE_ROW)),
+    "by group": _summary(_listed("byAccountGroup(first: 15)", _NODE_ROW)),
+    "by resource group": _summary(_listed("byResourceGroup(first: 15)", _NODE_ROW)),
+    "its children": f"children(period: $period, first: 15) {{ totalCount {PAGE} edges {{ {_NODE_ROW} }} }}",
+    "its accounts": _listed("accounts(period: $period, first: 15)", _NODE_ROW),
+}
+
+WAY = """query($id: ID!, $period: PeriodInput!) {
+  hierarchyNode(id: $id) { id path { id name } emissions(period: $period) { complete } } }"""
+ADMINISTRATION = f"""query($id: ID!) {{ hierarchyNode(id: $id) {{
+  grants {{ {PAGE} edges {{ node {{ role username }} }} }}
+  audit {{ {PAGE} edges {{ node {{ action details {{ name value }} }} }} }} }} }}"""
+ME = "{ viewer { isOperator scopes roles { role why node { id } } } }"
+BY_ID = "query($id: ID!) { node(id: $id) { id } }"
+BY_CODE = """query($kind: NodeKind!, $code: String!, $provider: String!) {
+  hierarchyNode(by: {kind: $kind, externalId: $code, provider: $provider}) { id } }"""
+FOUND = f"query($text: String!) {{ search(text: $text) {{ {PAGE} edges {{ node {{ id }} }} }} }}"
+CUBE = f"""query($ids: [ID!]!, $period: PeriodInput!) {{
+  emissions(input: {{nodes: $ids, period: $period, groupBy: [ACCOUNT], granularity: MONTH, first: 100}}) {{
+    nodes {{ nodeId decision omissions {{ reason months accounts }} total {NUMBERS} }}
+    rows {{ pageLimit {PAGE} edges {{ node {{
+      nodeId span {{ month }} values {{ nodeId }} emissions {NUMBERS} }} }} }} }} }}"""
+VALUES = f"""query($ids: [ID!]!, $period: PeriodInput!) {{
+  dimensionValues(input: {{nodes: $ids, period: $period, dimension: ACCOUNT}}) {{
+    {PAGE} edges {{ node {{ nodeId name }} }} }} }}"""
+RUNS = f"""{{ allocationRuns {{ {PAGE} edges {{ node {{ id details {{
+  attempt findings ledgerRows packageNumber percent requestedBy }} }} }} }} }}"""
+RESTATED = f"""query($id: ID!) {{ restatements {{ {PAGE} edges {{ node {{ id change(nodeId: $id) {{
+  before {NUMBERS} after {NUMBERS} }} }} }} }} }}"""
+METHODS = f"{{ methodologies {{ {PAGE} edges {{ node {{ name months options {{ name }} }} }} }} }}"
+COVERED = """query($period: PeriodInput!) { coverage(input: {period: $period}) {
+  providers { provider releaseDay releaseLagMonths months { month status } services { code } } } }"""
+
+DOCUMENTS = {
+    "the way to it": WAY,
+    "its administration": ADMINISTRATION,
+    "who am I": ME,
+    "a node by id": BY_ID,
+    "a node by the provider's id": BY_CODE,
+    "what is found": FOUND,
+    "the cube": CUBE,
+    "values of a dimension": VALUES,
+    "runs": RUNS,
+    "restatements": RESTATED,
+    "methods": METHODS,
+    "coverage": COVERED,
+}
+
+_ERRORS = "... on PermissionDenied { code } ... on NotFound { code }"
+# Each mutation with the input that an intruder would send; `$node`, `$group`, ... are global ids.
+MUTATIONS = {
+    "grantRole": 'input: {nodeId: $group, role: VIEWER, username: "nobody"}',
+    "revokeRole": 'input: {nodeId: $group, role: VIEWER, username: "nobody"}',
+    "delegateAdministrator": "input: {directoryId: $directory, accountId: $account}",
+    "revokeDelegation": "input: {delegationId: $delegation}",
+    "setMultiAccountManagement": "input: {directoryId: $directory, enabled: false}",
+    "createAccountGroup": 'input: {parentId: $group, externalId: "intruder", name: "x", month: "2026-09"}',
+    "renameAccountGroup": 'input: {groupId: $group, name: "intruder"}',
+    "closeAccountGroup": 'input: {groupId: $group, month: "2026-09"}',
+    "moveAccounts": 'input: {accountIds: [$account], parentId: $group, month: "2026-09"}',
+    "moveAccountGroup": 'input: {groupId: $group, parentId: $directory, month: "2026-09"}',
+    "requestAllocation": 'input: {provider: "cloud", month: "2026-03"}',
+    "publishRun": "input: {runId: $run}",
+    "withdrawRun": 'input: {runId: $run, reason: "x"}',
+    "lockMonth": 'input: {provider: "cloud", month: "2026-03"}',
+}
+OPERATIONS = frozenset({"requestAllocation", "publishRun", "withdrawRun", "lockMonth"})
+
+
+def of_nodes(selection: str, count: int) -> str:
+    """A document that asks the question of so many nodes at once."""
+    names = ", ".join(f"$i{number}: ID!" for number in range(count))
+    fields = " ".join(f"n{number}: hierarchyNode(id: $i{number}) {{ {selection} }}" for number in range(count))
+    return f"query({names}, $period: PeriodInput!) {{ {fields} }}"
+
+
+def mutation(name: str) -> str:
+    """The document of a mutation; only the variables that its input names are declared."""
+    given = MUTATIONS[name]
+    used = [variable for variable in ("group", "directory", "account", "delegation", "run") if f"${variable}" in given]
+    declared = f"({', '.join(f'${variable}: ID!' for variable in used)})" if used else ""
+    return f"mutation{declared} {{ {name}({given}) {{ __typename {_ERRORS} }} }}"

@@ -1,0 +1,385 @@
+"""The matrix: every field that tells something, tried by everybody who might want to know.
+
+A field that returns a node, a number, a list or a count and that no question of `questions.py` reaches fails the build.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    TypeInfo,
+    TypeInfoVisitor,
+    Visitor,
+    get_named_type,
+    is_composite_type,
+    is_interface_type,
+    is_list_type,
+    is_object_type,
+    parse,
+    validate,
+    visit,
+)
+
+from accounts.models import AuditEntry, ResourceDirectory, User
+from accounts.months import format_month, shift
+from allocation.models import AllocationRun
+from graphql_api.scalars import global_id
+from graphql_api.schema import schema
+from tests.security import questions
+from tests.security.api import identity
+from tests.security.exhibit import AFTER, BEFORE, DEPUTY, DIRECT, ELSEWHERE, INSIDE, MOVER, STAYER, A, B, exhibit, hold
+from tests.security.model import ACCOUNT, DIRECTORY, GROUP, RESOURCE_GROUP, Node
+from tests.security.publishing import publish
+from tests.security.worlds import MONTHS, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+    from graphql import DocumentNode, FieldNode
+    from pytest_django import DjangoDbBlocker
+
+pytestmark = pytest.mark.django_db
+
+GRAPHQL: GraphQLSchema = schema._schema  # noqa: SLF001 Strawberry's name for graphql-core's schema
+NUMBERS = frozenset({"Int", "Float", "BigInt"})
+# How a list is paged tells nothing; errors of mutations repeat what was sent.
+SILENT = frozenset({"PageInfo"})
+ASKED = [Node(ACCOUNT, MOVER), Node(GROUP, INSIDE), Node(DIRECTORY, 9301)]
+
+
+# --- Every field has a row ------------------------------------------------------------------------------------
+
+
+def tells_something(parent: GraphQLObjectType | GraphQLInterfaceType, name: str) -> bool:
+    """Whether the field returns a node, a list, a number or anything with fields of its own."""
+    kind = parent.fields[name].type
+    bare = getattr(kind, "of_type", kind)
+    named = get_named_type(kind)
+    return named.name not in SILENT and (is_composite_type(named) or is_list_type(bare) or named.name in NUMBERS)
+
+
+def telling_fields() -> set[str]:
+    """`Type.field` of every field that needs a row. What an interface has is asked of the interface."""
+    found = set()
+    for kind in GRAPHQL.type_map.values():
+        if kind.name.startswith("__") or not (is_object_type(kind) or is_interface_type(kind)):
+            continue
+        inherited = {name for above in getattr(kind, "interfaces", ()) for name in above.fields}
+        # What a mutation answers is read again through the node's own type.
+        if kind.name in SILENT or kind.name.endswith("Payload"):
+            continue
+        found |= {f"{kind.name}.{name}" for name in set(kind.fields) - inherited if tells_something(kind, name)}
+    return found
+
+
+class _Reached(Visitor):
+    """Collects `Type.field` of everything that a document asks for."""
+
+    def __init__(self, info: TypeInfo) -> None:
+        super().__init__()
+        self.info = info
+        self.fields: set[str] = set()
+
+    def enter_field(self, node: FieldNode, *_: object) -> None:
+        parent = self.info.get_parent_type()
+        if parent is not None:
+            self.fields.add(f"{parent.name}.{node.name.value}")
+
+
+def documents() -> dict[str, DocumentNode]:
+    """Every row as a whole document."""
+    texts = {
+        **{name: questions.of_nodes(selection, 1) for name, selection in questions.OF_A_NODE.items()},
+        **questions.DOCUMENTS,
+        **{name: questions.mutation(name) for name in questions.MUTATIONS},
+    }
+    return {name: parse(text) for name, text in texts.items()}
+
+
+def test_every_field_that_tells_something_has_a_row() -> None:
+    reached = set()
+    for name, document in documents().items():
+        assert validate(GRAPHQL, document) == [], name
+        info = TypeInfo(GRAPHQL)
+        visitor = _Reached(info)
+        visit(document, TypeInfoVisitor(info, visitor))
+        reached |= visitor.fields
+    assert telling_fields() - reached == set()
+
+
+# --- The people -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def built(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:  # noqa: ARG001 the database is needed
+    with django_db_blocker.unblock(), transaction.atomic():
+        world = exhibit()
+        ResourceDirectory.objects.filter(pk=9301).update(name="Exhibit one")
+        for month in MONTHS[:-2]:
+            publish(world, next(iter(world.model.accounts.values())), month)
+        world.now += timedelta(hours=1)
+        world.actors = actors(world)
+        yield world
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def world(built: World, db: None, monkeypatch: pytest.MonkeyPatch) -> World:  # noqa: ARG001 a savepoint for each test
+    monkeypatch.setattr("django.utils.timezone.now", lambda: built.now)
+    return built
+
+
+def actors(world: World) -> dict[str, int]:
+    """One person for each part that somebody can play; the exhibit's delegations make deputies of some accounts."""
+    one = Node(DIRECTORY, 9301)
+    parts: dict[str, tuple[Node, str] | None] = {
+        "stranger": None,
+        "sibling": (Node(GROUP, 90012), "viewer"),
+        "former parent": (Node(GROUP, A), "viewer"),
+        "new parent": (Node(GROUP, B), "viewer"),
+        "parent": (Node(GROUP, INSIDE), "viewer"),
+        "ancestor": (world.model.directories[one].enterprise, "viewer"),
+        "account holder": (Node(ACCOUNT, MOVER), "viewer"),
+        "resource group holder": (_part_of(world, MOVER), "viewer"),
+        "delegated administrator": (Node(ACCOUNT, DEPUTY), "administrator"),
+        "delegated administrator, expired": (Node(ACCOUNT, STAYER), "administrator"),
+        "delegated administrator, revoked": (Node(ACCOUNT, DIRECT), "administrator"),
+        "delegated administrator, switched off": (Node(ACCOUNT, ELSEWHERE), "administrator"),
+        "administrator": (one, "administrator"),
+    }
+    people = {}
+    for name, role in parts.items():
+        people[name] = world.add_person()
+        if role is not None:
+            hold(world, people[name], role[0], role=role[1])
+    return people | {"operator": world.operator}
+
+
+def _part_of(world: World, account: int) -> Node:
+    return next(part for part, owner in world.model.resource_groups.items() if owner.id == account)
+
+
+# By hand, in the words of the hierarchy document: who sees the moved account's numbers before and after the move.
+MOVED = {
+    "stranger": (False, False),
+    "sibling": (False, False),
+    "former parent": (True, False),
+    "new parent": (False, True),
+    "parent": (False, False),
+    "ancestor": (True, True),
+    "account holder": (True, True),
+    "resource group holder": (False, False),
+    "delegated administrator": (True, False),  # of the subtree under A
+    "delegated administrator, expired": (False, False),
+    "delegated administrator, revoked": (False, False),
+    "delegated administrator, switched off": (False, False),
+    "administrator": (True, True),
+    "operator": (True, True),
+}
+
+
+def test_the_model_agrees_with_the_document_about_everybody(world: World) -> None:
+    assert set(MOVED) == set(world.actors)
+    for name, (before, after) in MOVED.items():
+        seen = world.model.numbers(world.actors[name], world.now)
+        mover = Node(ACCOUNT, MOVER)
+        assert ((mover, BEFORE[0]) in seen, (mover, AFTER[0]) in seen) == (before, after), name
+
+
+def ask(world: World, actor: str, document: str, **variables: object) -> dict[str, Any]:
+    """The whole answer, errors included."""
+    client = Client()
+    client.force_login(User.objects.get(pk=world.actors[actor]), backend="django.contrib.auth.backends.ModelBackend")
+    body = {"query": document, "variables": variables}
+    answer = json.loads(client.post("/graphql/", data=json.dumps(body), content_type="application/json").content)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def data(world: World, actor: str, document: str, **variables: object) -> Any:  # noqa: ANN401 JSON
+    """The answer; fails on errors."""
+    answer = ask(world, actor, document, **variables)
+    assert "errors" not in answer, (actor, answer)
+    return answer["data"]
+
+
+def one_month(month: date) -> dict[str, str]:
+    """A period of one month."""
+    return {"from": format_month(month), "until": format_month(shift(month, 1))}
+
+
+def figures(answer: object) -> list[object]:
+    """Every number in an answer that is neither null nor zero."""
+    if isinstance(answer, dict):
+        return [figure for value in answer.values() for figure in figures(value)]
+    if isinstance(answer, list):
+        return [figure for value in answer for figure in figures(value)]
+    if isinstance(answer, str):
+        return [answer] if re.fullmatch(r"\d+", answer) and int(answer) else []
+    return [answer] if isinstance(answer, int | float) and not isinstance(answer, bool) and answer else []
+
+
+def ids(answer: object) -> set[str]:
+    """Every global id in an answer."""
+    if isinstance(answer, dict):
+        own = {value for key, value in answer.items() if key in {"id", "nodeId"} and value is not None}
+        return own | {each for value in answer.values() for each in ids(value)}
+    return {each for value in answer for each in ids(value)} if isinstance(answer, list) else set()
+
+
+def known(world: World, actor: str) -> set[str]:
+    """Global ids of everything that the actor may know by name, Miscellaneous with its directory."""
+    named = {node for node, _ in world.model.named(world.actors[actor], world.now)}
+    if actor == "operator":
+        named = set(world.model.nodes())
+    rest = {identity(Node("miscellaneous", node.id)) for node in named if node.kind == DIRECTORY}
+    return rest | {identity(node) for node in named}
+
+
+# --- Questions about nodes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("question", questions.OF_A_NODE)
+def test_of_a_node_everybody_is_told_what_the_operator_is_told_or_nothing(world: World, question: str) -> None:
+    """In a single month a node is seen as a whole, as the operator sees it, or its numbers are not seen at all.
+
+    What lies between (something below it is seen) is compared leaf by leaf in `test_oracle`.
+    """
+    document = questions.of_nodes(questions.OF_A_NODE[question], len(ASKED))
+    given = {f"i{number}": identity(node) for number, node in enumerate(ASKED)}
+    # Not the first month of either: a comparison with the month before stays on one side of the move, too.
+    for month in (BEFORE[1], AFTER[1]):
+        everything = data(world, "operator", document, **given, period=one_month(month))
+        for actor, person in world.actors.items():
+            answer = data(world, actor, document, **given, period=one_month(month))
+            seen, names = world.model.numbers(person, world.now), known(world, actor)
+            assert ids(answer) <= names, (actor, month)
+            for number, node in enumerate(ASKED):
+                told = answer[f"n{number}"]
+                assert (told is not None) == (identity(node) in names), (actor, node)
+                if (node, month) in seen or actor == "operator":
+                    assert told == everything[f"n{number}"], (actor, node, month)
+                elif not _sees_below(world, seen, node, month):
+                    assert figures(told) == [], (actor, node, month)
+
+
+def _sees_below(world: World, seen: set[Any], node: Node, month: date) -> bool:
+    below = [one for one in world.model.nodes() if one.kind in {ACCOUNT, GROUP, RESOURCE_GROUP}]
+    return any((one, month) in seen and node in world.model.path(one, month) for one in below)
+
+
+def test_the_way_to_a_node_names_nothing_beside_it(world: World) -> None:
+    for actor in world.actors:
+        for node in ASKED:
+            answer = data(world, actor, questions.WAY, id=identity(node), period=one_month(AFTER[0]))
+            assert ids(answer) <= known(world, actor), (actor, node)
+
+
+def test_grants_and_audit_are_read_by_administrators_alone(world: World) -> None:
+    today = MONTHS[2]
+    for actor, person in world.actors.items():
+        administered = world.model.administered(person, world.now)
+        for node in ASKED:
+            told = data(world, actor, questions.ADMINISTRATION, id=identity(node))["hierarchyNode"]
+            if (node, today) not in administered and told is not None:
+                assert (told["grants"], told["audit"]) == (None, None), (actor, node)
+
+
+# --- Questions about everything ---------------------------------------------------------------------------------
+
+
+def test_nodes_are_found_by_those_who_may_know_them(world: World) -> None:
+    for actor in world.actors:
+        names = known(world, actor)
+        assert ids(data(world, actor, questions.ME)) <= names, actor
+        for text in ("9", "x-", "Exhibit", "default"):
+            assert ids(data(world, actor, questions.FOUND, text=text)) <= names, (actor, text)
+        for node in ASKED:
+            by_id = data(world, actor, questions.BY_ID, id=identity(node))["node"]
+            assert (by_id is not None) == (identity(node) in names), (actor, node)
+        code = data(world, actor, questions.BY_CODE, kind="ACCOUNT", code=f"x-{MOVER}", provider="cloud")
+        assert (code["hierarchyNode"] is not None) == (identity(Node(ACCOUNT, MOVER)) in names), actor
+
+
+def test_the_cube_adds_up_to_what_may_be_seen(world: World) -> None:
+    asked = {identity(node): node for node in ASKED}
+    for actor, person in world.actors.items():
+        for month in (BEFORE[0], AFTER[0]):
+            answer = data(world, actor, questions.CUBE, ids=list(asked), period=one_month(month))["emissions"]
+            told = dict.fromkeys(asked, 0)
+            for row in answer["rows"]["edges"]:
+                told[row["node"]["nodeId"]] += int(row["node"]["emissions"]["microgramsCO2e"] or 0)
+                assert {one["nodeId"] for one in row["node"]["values"]} - {None} <= known(world, actor), actor
+            totals = {one["nodeId"]: int(one["total"]["microgramsCO2e"] or 0) for one in answer["nodes"]}
+            expected = {key: world.model.total_ug(person, node, [month], world.now) for key, node in asked.items()}
+            assert totals == expected, (actor, month)
+            # Numbers without a visible account (a resource group alone) may stand in no row, never in a wrong one.
+            assert all(told[key] <= expected[key] for key in asked), (actor, month)
+
+
+def test_values_of_a_dimension_are_those_that_may_be_known(world: World) -> None:
+    for actor in world.actors:
+        given = {"ids": [identity(node) for node in ASKED], "period": one_month(AFTER[0])}
+        assert ids(data(world, actor, questions.VALUES, **given)) <= known(world, actor), actor
+
+
+def test_runs_and_restatements_tell_customers_nothing_of_others(world: World) -> None:
+    for actor, person in world.actors.items():
+        runs = data(world, actor, questions.RUNS)["allocationRuns"]["edges"]
+        assert actor == "operator" or all(run["node"]["details"] is None for run in runs), actor
+        seen = world.model.numbers(person, world.now)
+        for node in ASKED:
+            answer = data(world, actor, questions.RESTATED, id=identity(node))
+            if not any((node, month) in seen or _sees_below(world, seen, node, month) for month in MONTHS):
+                assert figures([edge["node"]["change"] for edge in answer["restatements"]["edges"]]) == [], actor
+
+
+def test_methods_and_coverage_are_no_way_around(world: World) -> None:
+    for actor in world.actors:
+        for document, given in ((questions.METHODS, {}), (questions.COVERED, {"period": one_month(AFTER[0])})):
+            answer = data(world, actor, document, **given)
+            assert "microgramsCO2e" not in json.dumps(answer)
+
+
+def may_hear(world: World, actor: str, given: dict[str, str]) -> bool:
+    """Whether the actor may know all that a mutation is about, and so may be told that it is denied."""
+    if "delegation" in given:
+        seen = world.model.seen(world.actors[actor], world.now)
+        return any(node == Node(DIRECTORY, 9301) for node, _ in seen)
+    return any(key in known(world, actor) for key in given.values())
+
+
+# --- Changes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", questions.MUTATIONS)
+def test_a_change_is_refused_in_one_voice_to_everybody_without_the_right(world: World, name: str) -> None:
+    ends = {
+        "group": identity(Node(GROUP, INSIDE)),
+        "directory": identity(Node(DIRECTORY, 9301)),
+        "account": identity(Node(ACCOUNT, MOVER)),
+        "delegation": global_id("Delegation", world.model.delegations[0].id),
+        "run": global_id("AllocationRun", AllocationRun.objects.latest("pk").pk),
+    }
+    document, before = questions.mutation(name), AuditEntry.objects.count()
+    given = {key: value for key, value in ends.items() if f"${key}" in document}
+    for actor in world.actors:
+        if actor == "operator" or (actor == "administrator" and name not in questions.OPERATIONS):
+            continue
+        answer = ask(world, actor, document, **given)
+        assert "errors" not in answer, (actor, answer)
+        assert answer["data"][name]["__typename"] in {"NotFound", "PermissionDenied"}, (actor, answer)
+        if name not in questions.OPERATIONS and not may_hear(world, actor, given):
+            assert answer["data"][name]["__typename"] == "NotFound", actor
+    assert AuditEntry.objects.count() == before
