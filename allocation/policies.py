@@ -67,11 +67,12 @@ class View(enum.StrEnum):
     AS_IS = "as_is"
 
 
-class Statement(NamedTuple):
-    """The beginning of a statement (`WITH ...`, no comma at its end) and its parameters."""
+class Asked(NamedTuple):
+    """The nodes of a question: a CTE named `asked` (key, kind, node_id, months), its parameters, and their kinds."""
 
     text: str
     params: dict[str, Any]
+    kinds: frozenset[Kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,71 +158,95 @@ given AS MATERIALIZED (
     WHERE NOT inside.months @> %(today)s::date AND NOT isempty(given.months * inside.months)
 )"""
 
-_SEEN = """
+# --- CTEs, each written for what a question needs -------------------------------------------------------------------
+
+_PIN = """
 pin AS MATERIALIZED (
     SELECT * FROM unnest(%(publications)s::bigint[], %(runs)s::bigint[], %(providers)s::bigint[], %(months)s::date[])
         AS pin (publication_id, run_id, provider_id, month)
-), root AS MATERIALIZED (
+)"""
+_ROOT = """
+root AS MATERIALIZED (
     SELECT held.node_kind, held.node_id, range_agg(daterange(held.valid_from, held.valid_to)) AS months
     FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'numbers') AS held
     WHERE held.valid_from < held.valid_to
     GROUP BY held.node_kind, held.node_id
+)"""
+# Operators need no roles; whether somebody is one is asked again by every statement.
+_NO_ROOT = """
+root AS MATERIALIZED (
+    SELECT NULL::text AS node_kind, NULL::bigint AS node_id, NULL::datemultirange AS months WHERE false
 ), everything AS MATERIALIZED (
     SELECT '{(,)}'::datemultirange AS months WHERE accounts_is_operator(%(viewer)s)
-), seen_directory AS MATERIALIZED (
+)"""
+_SEEN_DIRECTORY = """
+seen_directory AS MATERIALIZED (
     SELECT seen.directory_id, range_agg(seen.months) AS months
     FROM (SELECT root.node_id AS directory_id, root.months FROM root WHERE root.node_kind = 'resource_directory'
           UNION ALL
           SELECT directory.id, root.months
           FROM root JOIN accounts_resourcedirectory directory ON directory.enterprise_id = root.node_id
-          WHERE root.node_kind = 'enterprise_parent' AND directory.multi_account_management
-          UNION ALL
-          SELECT directory.id, everything.months FROM accounts_resourcedirectory directory, everything) AS seen
+          WHERE root.node_kind = 'enterprise_parent' AND directory.multi_account_management) AS seen
     GROUP BY seen.directory_id
-), seen_group AS MATERIALIZED (
+)"""
+_EVERY_DIRECTORY = """
+seen_directory AS MATERIALIZED (
+    SELECT directory.id AS directory_id, everything.months FROM accounts_resourcedirectory directory, everything
+)"""
+_SEEN_GROUP = """
+seen_group AS MATERIALIZED (
     SELECT root.node_id AS group_id, grouping.directory_id,
            root.months - COALESCE(whole.months, '{}'::datemultirange) AS months
     FROM root JOIN accounts_accountgroup grouping ON grouping.id = root.node_id
     LEFT JOIN seen_directory whole ON whole.directory_id = grouping.directory_id
     WHERE root.node_kind = 'account_group'
-), place AS MATERIALIZED (
+)"""
+# Months in which a group stands below one with a role, or is one.
+_ABOVE = """LEFT JOIN LATERAL (
+        SELECT range_agg(seen_group.months * datemultirange(daterange(closure.valid_from, closure.valid_to))) AS months
+        FROM accounts_groupclosure closure JOIN seen_group ON seen_group.group_id = closure.ancestor_id
+        WHERE closure.descendant_id = {group}
+    ) AS above ON true"""
+_NOTHING_ABOVE = "CROSS JOIN (SELECT '{}'::datemultirange AS months) AS above"
+_PLACE = """
+place AS MATERIALIZED (
     -- Where the accounts in question stand, and in which of these months a visible container holds them.
     SELECT member.account_id, member.directory_id, member.group_id, span.months,
            span.months * (COALESCE(whole.months, '{}'::datemultirange)
                           + COALESCE(above.months, '{}'::datemultirange)) AS held
-    FROM (SELECT node_id AS account_id FROM asked WHERE kind = 'account'
-          UNION
-          SELECT part.account_id FROM asked JOIN accounts_resourcegroup part ON part.id = asked.node_id
-          WHERE asked.kind = 'resource_group'
-          UNION
-          SELECT node_id FROM root WHERE node_kind = 'account'
-          UNION
-          SELECT part.account_id FROM root JOIN accounts_resourcegroup part ON part.id = root.node_id
-          WHERE root.node_kind = 'resource_group') AS subject
+    FROM ({subjects}) AS subject
     JOIN accounts_accountmembership member ON member.account_id = subject.account_id AND member.superseded_by_id IS NULL
     CROSS JOIN LATERAL (SELECT datemultirange(daterange(member.valid_from, member.valid_to)) AS months) AS span
     LEFT JOIN seen_directory whole ON whole.directory_id = member.directory_id
-    LEFT JOIN LATERAL (
-        SELECT range_agg(seen_group.months * datemultirange(daterange(closure.valid_from, closure.valid_to))) AS months
-        FROM accounts_groupclosure closure JOIN seen_group ON seen_group.group_id = closure.ancestor_id
-        WHERE closure.descendant_id = member.group_id
-    ) AS above ON true
-), seen_account AS MATERIALIZED (
+    {above}
+)"""
+_SUBJECTS = {
+    "asked accounts": "SELECT node_id AS account_id FROM asked WHERE kind = 'account'",
+    "asked parts": """SELECT part.account_id FROM asked JOIN accounts_resourcegroup part ON part.id = asked.node_id
+          WHERE asked.kind = 'resource_group'""",
+    "roles on accounts": "SELECT node_id AS account_id FROM root WHERE node_kind = 'account'",
+    "roles on parts": """SELECT part.account_id FROM root JOIN accounts_resourcegroup part ON part.id = root.node_id
+          WHERE root.node_kind = 'resource_group'""",
+}
+_SEEN_ACCOUNT = """
+seen_account AS MATERIALIZED (
     SELECT seen.account_id, range_agg(seen.months) AS months
     FROM (SELECT root.node_id AS account_id, root.months FROM root WHERE root.node_kind = 'account'
           UNION ALL
-          SELECT place.account_id, place.held FROM place
-          UNION ALL
-          SELECT asked.node_id, everything.months FROM asked, everything WHERE asked.kind = 'account'
-          UNION ALL
-          SELECT part.account_id, everything.months
-          FROM asked JOIN accounts_resourcegroup part ON part.id = asked.node_id, everything
-          WHERE asked.kind = 'resource_group') AS seen
+          SELECT place.account_id, place.held FROM place) AS seen
     GROUP BY seen.account_id
+)"""
+_EVERY_ACCOUNT = """
+seen_account AS MATERIALIZED (
+    SELECT asked.node_id AS account_id, everything.months FROM asked, everything WHERE asked.kind = 'account'
+    UNION
+    SELECT part.account_id, everything.months
+    FROM asked JOIN accounts_resourcegroup part ON part.id = asked.node_id, everything
+    WHERE asked.kind = 'resource_group'
 )"""
 
 # What was asked for, with the months in which the viewer sees it as a whole.
-_WHOLE = """
+_ASKED_DIRECTORY = """
 asked_directory AS MATERIALIZED (
     SELECT asked.key, directory.id AS directory_id, directory.provider_id, asked.months,
            asked.months * COALESCE(seen.months, '{}'::datemultirange) AS whole
@@ -230,7 +255,9 @@ asked_directory AS MATERIALIZED (
         ON (asked.kind = 'resource_directory' AND directory.id = asked.node_id)
         OR (asked.kind = 'enterprise_parent' AND directory.enterprise_id = asked.node_id)
     LEFT JOIN seen_directory seen ON seen.directory_id = directory.id
-), asked_group AS MATERIALIZED (
+)"""
+_ASKED_GROUP = """
+asked_group AS MATERIALIZED (
     SELECT asked.key, grouping.id AS group_id, grouping.directory_id, directory.provider_id, asked.months,
            asked.months
            * (COALESCE(seen.months, '{}'::datemultirange) + COALESCE(above.months, '{}'::datemultirange)) AS whole
@@ -238,27 +265,29 @@ asked_directory AS MATERIALIZED (
     JOIN accounts_accountgroup grouping ON grouping.id = asked.node_id
     JOIN accounts_resourcedirectory directory ON directory.id = grouping.directory_id
     LEFT JOIN seen_directory seen ON seen.directory_id = grouping.directory_id
-    LEFT JOIN LATERAL (
-        SELECT range_agg(seen_group.months * datemultirange(daterange(closure.valid_from, closure.valid_to))) AS months
-        FROM accounts_groupclosure closure JOIN seen_group ON seen_group.group_id = closure.ancestor_id
-        WHERE closure.descendant_id = grouping.id
-    ) AS above ON true
+    {above}
     WHERE asked.kind = 'account_group'
-), asked_miscellaneous AS MATERIALIZED (
+)"""
+_ASKED_MISCELLANEOUS = """
+asked_miscellaneous AS MATERIALIZED (
     SELECT asked.key, directory.id AS directory_id, directory.provider_id, asked.months,
            asked.months * COALESCE(seen.months, '{}'::datemultirange) AS whole
     FROM asked
     JOIN accounts_resourcedirectory directory ON directory.id = asked.node_id
     LEFT JOIN seen_directory seen ON seen.directory_id = directory.id
     WHERE asked.kind = 'miscellaneous'
-), asked_account AS MATERIALIZED (
+)"""
+_ASKED_ACCOUNT = """
+asked_account AS MATERIALIZED (
     SELECT asked.key, account.id AS account_id, account.provider_id, asked.months,
            asked.months * COALESCE(seen.months, '{}'::datemultirange) AS whole
     FROM asked
     JOIN accounts_account account ON account.id = asked.node_id
     LEFT JOIN seen_account seen ON seen.account_id = account.id
     WHERE asked.kind = 'account'
-), asked_resource_group AS MATERIALIZED (
+)"""
+_ASKED_RESOURCE_GROUP = """
+asked_resource_group AS MATERIALIZED (
     SELECT asked.key, part.id AS resource_group_id, part.account_id, account.provider_id, asked.months,
            asked.months * (COALESCE(seen.months, '{}'::datemultirange)
                            + COALESCE(own.months, '{}'::datemultirange)) AS whole
@@ -271,7 +300,7 @@ asked_directory AS MATERIALIZED (
 )"""
 
 # The disjoint pieces that make up what is visible of each node.
-_PARTS = """
+_HIGHEST = """
 highest AS MATERIALIZED (
     -- Groups with a role of their own, without the months in which another such group stands above them.
     SELECT seen.group_id, seen.directory_id, seen.months - COALESCE(above.months, '{}'::datemultirange) AS months
@@ -281,11 +310,15 @@ highest AS MATERIALIZED (
         FROM accounts_groupclosure closure JOIN seen_group higher ON higher.group_id = closure.ancestor_id
         WHERE closure.descendant_id = seen.group_id AND closure.depth > 0
     ) AS above ON true
-), loose_account AS MATERIALIZED (
+)"""
+_LOOSE_ACCOUNT = """
+loose_account AS MATERIALIZED (
     -- Accounts with a role of their own, in the months in which no visible container holds them.
     SELECT place.account_id, place.directory_id, place.group_id, place.months * root.months - place.held AS months
     FROM place JOIN root ON root.node_kind = 'account' AND root.node_id = place.account_id
-), loose_resource_group AS MATERIALIZED (
+)"""
+_LOOSE_RESOURCE_GROUP = """
+loose_resource_group AS MATERIALIZED (
     SELECT part.id AS resource_group_id, part.account_id, place.directory_id, place.group_id,
            place.months * (root.months - COALESCE(seen.months, '{}'::datemultirange)) AS months
     FROM root
@@ -293,54 +326,173 @@ highest AS MATERIALIZED (
     JOIN place ON place.account_id = part.account_id
     LEFT JOIN seen_account seen ON seen.account_id = part.account_id
     WHERE root.node_kind = 'resource_group'
-), asked_place AS MATERIALIZED (
-    -- Places in which something loose may stand below what was asked for.
+)"""
+# Places in which something loose may stand below what was asked for.
+_ASKED_PLACES = {
+    "directory": """
     SELECT asked_directory.key, asked_directory.provider_id, asked_directory.directory_id, NULL::bigint AS group_id,
            false AS directly, asked_directory.months - asked_directory.whole AS months
-    FROM asked_directory
-    UNION ALL
-    SELECT key, provider_id, directory_id, NULL, true, months - whole FROM asked_miscellaneous
-    UNION ALL
-    SELECT asked_group.key, asked_group.provider_id, asked_group.directory_id, closure.descendant_id, false,
+    FROM asked_directory""",
+    "miscellaneous": """
+    SELECT key, provider_id, directory_id, NULL::bigint AS group_id, true AS directly, months - whole AS months
+    FROM asked_miscellaneous""",
+    "group": """
+    SELECT asked_group.key, asked_group.provider_id, asked_group.directory_id, closure.descendant_id AS group_id,
+           false AS directly,
            (asked_group.months - asked_group.whole) * datemultirange(daterange(closure.valid_from, closure.valid_to))
+               AS months
     FROM asked_group JOIN accounts_groupclosure closure ON closure.ancestor_id = asked_group.group_id
-    WHERE NOT isempty(asked_group.months - asked_group.whole)
-), part_directory AS MATERIALIZED (
-    SELECT key, provider_id, directory_id, whole AS months FROM asked_directory
-), part_miscellaneous AS MATERIALIZED (
-    SELECT key, provider_id, directory_id, whole AS months FROM asked_miscellaneous
-), part_group AS MATERIALIZED (
-    SELECT key, provider_id, group_id, whole AS months FROM asked_group
-    UNION ALL
+    WHERE NOT isempty(asked_group.months - asked_group.whole)""",
+}
+_PARTS = {
+    "part_directory": {
+        "whole": "SELECT key, provider_id, directory_id, whole AS months FROM asked_directory",
+    },
+    "part_miscellaneous": {
+        "whole": "SELECT key, provider_id, directory_id, whole AS months FROM asked_miscellaneous",
+    },
+    "part_group": {
+        "whole": "SELECT key, provider_id, group_id, whole AS months FROM asked_group",
+        "below directories": """
     SELECT asked_directory.key, asked_directory.provider_id, highest.group_id,
-           (asked_directory.months - asked_directory.whole) * highest.months
-    FROM asked_directory JOIN highest ON highest.directory_id = asked_directory.directory_id
-    UNION ALL
-    SELECT asked_place.key, asked_place.provider_id, highest.group_id, asked_place.months * highest.months
+           (asked_directory.months - asked_directory.whole) * highest.months AS months
+    FROM asked_directory JOIN highest ON highest.directory_id = asked_directory.directory_id""",
+        "below groups": """
+    SELECT asked_place.key, asked_place.provider_id, highest.group_id, asked_place.months * highest.months AS months
     FROM asked_place JOIN highest ON highest.group_id = asked_place.group_id
-    JOIN asked_group ON asked_group.key = asked_place.key AND asked_group.group_id <> highest.group_id
-), part_account AS MATERIALIZED (
-    SELECT key, provider_id, account_id, whole AS months FROM asked_account
-    UNION ALL
-    SELECT asked_place.key, asked_place.provider_id, loose.account_id, asked_place.months * loose.months
+    JOIN asked_group ON asked_group.key = asked_place.key AND asked_group.group_id <> highest.group_id""",
+    },
+    "part_account": {
+        "whole": "SELECT key, provider_id, account_id, whole AS months FROM asked_account",
+        "loose": """
+    SELECT asked_place.key, asked_place.provider_id, loose.account_id, asked_place.months * loose.months AS months
     FROM asked_place JOIN loose_account loose ON loose.directory_id = asked_place.directory_id
         AND (loose.group_id = asked_place.group_id
-             OR (asked_place.group_id IS NULL AND (NOT asked_place.directly OR loose.group_id IS NULL)))
-), part_resource_group AS MATERIALIZED (
-    SELECT key, provider_id, account_id, resource_group_id, whole AS months FROM asked_resource_group
-    UNION ALL
+             OR (asked_place.group_id IS NULL AND (NOT asked_place.directly OR loose.group_id IS NULL)))""",
+    },
+    "part_resource_group": {
+        "whole": "SELECT key, provider_id, account_id, resource_group_id, whole AS months FROM asked_resource_group",
+        "loose": """
     SELECT asked_place.key, asked_place.provider_id, loose.account_id, loose.resource_group_id,
-           asked_place.months * loose.months
+           asked_place.months * loose.months AS months
     FROM asked_place JOIN loose_resource_group loose ON loose.directory_id = asked_place.directory_id
         AND (loose.group_id = asked_place.group_id
-             OR (asked_place.group_id IS NULL AND (NOT asked_place.directly OR loose.group_id IS NULL)))
-    UNION ALL
-    SELECT asked_account.key, asked_account.provider_id, part.account_id, part.id,
-           (asked_account.months - asked_account.whole) * root.months
+             OR (asked_place.group_id IS NULL AND (NOT asked_place.directly OR loose.group_id IS NULL)))""",
+        "inside": """
+    SELECT asked_account.key, asked_account.provider_id, part.account_id, part.id AS resource_group_id,
+           (asked_account.months - asked_account.whole) * root.months AS months
     FROM asked_account
     JOIN accounts_resourcegroup part ON part.account_id = asked_account.account_id
-    JOIN root ON root.node_kind = 'resource_group' AND root.node_id = part.id
-)"""
+    JOIN root ON root.node_kind = 'resource_group' AND root.node_id = part.id""",
+    },
+}
+_CONTAINERS = {
+    Kind.ENTERPRISE_PARENT: "directory",
+    Kind.RESOURCE_DIRECTORY: "directory",
+    Kind.MISCELLANEOUS: "miscellaneous",
+    Kind.ACCOUNT_GROUP: "group",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """Which CTEs a question needs: by the kinds of nodes asked for, and those on which the viewer has roles."""
+
+    kinds: frozenset[Kind]
+    roles: frozenset[str]
+    operator: bool
+
+    @property
+    def containers(self) -> list[str]:
+        return sorted({_CONTAINERS[kind] for kind in self.kinds if kind in _CONTAINERS})
+
+    @property
+    def groups(self) -> bool:
+        return Kind.ACCOUNT_GROUP in self.roles
+
+    @property
+    def places(self) -> list[str]:
+        """Whose memberships matter."""
+        if self.operator:
+            return []
+        needed = {
+            "asked accounts": Kind.ACCOUNT in self.kinds,
+            "asked parts": Kind.RESOURCE_GROUP in self.kinds,
+            "roles on accounts": Kind.ACCOUNT in self.roles,
+            "roles on parts": Kind.RESOURCE_GROUP in self.roles,
+        }
+        return [name for name, is_needed in needed.items() if is_needed]
+
+    @property
+    def parts(self) -> dict[str, list[str]]:
+        """The parts that can have rows, and where these can come from."""
+        directories, groups = "directory" in self.containers, "group" in self.containers
+        sources = {
+            ("part_directory", "whole"): directories,
+            ("part_miscellaneous", "whole"): "miscellaneous" in self.containers,
+            ("part_group", "whole"): groups,
+            ("part_group", "below directories"): directories and self.groups,
+            ("part_group", "below groups"): groups and self.groups,
+            ("part_account", "whole"): Kind.ACCOUNT in self.kinds,
+            ("part_account", "loose"): bool(self.containers) and Kind.ACCOUNT in self.roles,
+            ("part_resource_group", "whole"): Kind.RESOURCE_GROUP in self.kinds,
+            ("part_resource_group", "loose"): bool(self.containers) and Kind.RESOURCE_GROUP in self.roles,
+            ("part_resource_group", "inside"): Kind.ACCOUNT in self.kinds and Kind.RESOURCE_GROUP in self.roles,
+        }
+        found: dict[str, list[str]] = {}
+        for (part, source), is_needed in sources.items():
+            if is_needed:
+                found.setdefault(part, []).append(source)
+        return found
+
+    @property
+    def loose(self) -> bool:
+        """Whether something below a container may be visible by itself."""
+        return bool(self.containers) and bool(self.roles & {Kind.ACCOUNT_GROUP, Kind.ACCOUNT, Kind.RESOURCE_GROUP})
+
+    def ctes(self) -> list[str]:
+        """Write them, in order."""
+        above = _ABOVE if self.groups else _NOTHING_ABOVE
+        written = [_PIN, _NO_ROOT if self.operator else _ROOT, _EVERY_DIRECTORY if self.operator else _SEEN_DIRECTORY]
+        if self.groups:
+            written.append(_SEEN_GROUP)
+        if self.places:
+            subjects = " UNION ".join(_SUBJECTS[name] for name in self.places)
+            place = _PLACE.replace("{subjects}", subjects).replace(
+                "{above}", above.replace("{group}", "member.group_id")
+            )
+            written += [place, _SEEN_ACCOUNT]
+        elif self.operator and self.kinds & {Kind.ACCOUNT, Kind.RESOURCE_GROUP}:
+            written.append(_EVERY_ACCOUNT)
+        return [*written, *self._asked(above), *self._loose(), *self._parts()]
+
+    def _asked(self, above: str) -> list[str]:
+        chosen = {
+            _ASKED_DIRECTORY: "directory" in self.containers,
+            _ASKED_GROUP.replace("{above}", above.replace("{group}", "grouping.id")): "group" in self.containers,
+            _ASKED_MISCELLANEOUS: "miscellaneous" in self.containers,
+            _ASKED_ACCOUNT: Kind.ACCOUNT in self.kinds,
+            _ASKED_RESOURCE_GROUP: Kind.RESOURCE_GROUP in self.kinds,
+        }
+        return [text for text, is_needed in chosen.items() if is_needed]
+
+    def _loose(self) -> list[str]:
+        if not self.loose:
+            return []
+        places = " UNION ALL ".join(_ASKED_PLACES[name] for name in self.containers)
+        chosen = {
+            _HIGHEST: self.groups,
+            _LOOSE_ACCOUNT: Kind.ACCOUNT in self.roles,
+            _LOOSE_RESOURCE_GROUP: Kind.RESOURCE_GROUP in self.roles,
+            f"asked_place AS MATERIALIZED ({places})": True,
+        }
+        return [text for text, is_needed in chosen.items() if is_needed]
+
+    def _parts(self) -> list[str]:
+        return [
+            f"{part} AS MATERIALIZED ({' UNION ALL '.join(_PARTS[part][source] for source in sources)})"
+            for part, sources in self.parts.items()
+        ]
 
 
 # Providers of whatever the viewer may see: their methods, calendars and publications are no secret to their customers.
@@ -364,19 +516,28 @@ known_provider AS MATERIALIZED (
 )"""
 
 
-def visible_parts(question: Question, asked: str, params: dict[str, Any]) -> Statement:
+class Parts(NamedTuple):
+    """The beginning of a statement, its parameters, and which of the parts it has."""
+
+    text: str
+    params: dict[str, Any]
+    names: frozenset[str]
+    asked: frozenset[str]
+
+
+def visible_parts(question: Question, asked: Asked) -> Parts:
     """Begin a statement that knows what the viewer may add up.
 
-    Args:
-        question: viewer, publications, period.
-        asked: a CTE named `asked` (key, kind, node_id, months), perhaps after others; `ASKED` for given nodes.
-        params: the parameters of `asked`.
-
     Returns:
-        CTEs `pin`, `asked_*` (with `whole`: the months seen as a whole) and `part_directory`, `part_miscellaneous`,
-        `part_group`, `part_account`, `part_resource_group` (key, provider_id, months and the id of the part).
+        CTEs `pin`; `asked_directory`, `_group`, `_miscellaneous`, `_account`, `_resource_group`, as far as such nodes
+        were asked for (`whole`: the months seen as a whole; `Parts.asked` names them); and `part_directory`,
+        `part_miscellaneous`, `part_group`, `part_account`, `part_resource_group` as far as they can have rows
+        (key, provider_id, months and the id of the part; `Parts.names` names them).
     """
-    return Statement(f"WITH {asked.strip()},{_SEEN},{_WHOLE},{_PARTS}", question.params() | params)
+    needs = _Needs(asked.kinds, question.role_kinds, question.viewer.is_operator)
+    text = f"WITH {', '.join(cte.strip() for cte in [asked.text, *needs.ctes()])}"
+    named = set(needs.containers) | {kind.value for kind in asked.kinds & {Kind.ACCOUNT, Kind.RESOURCE_GROUP}}
+    return Parts(text, question.params() | asked.params, frozenset(needs.parts), frozenset(named))
 
 
 def role_kinds(*, viewer: Viewer) -> frozenset[str]:
@@ -390,6 +551,15 @@ def role_kinds(*, viewer: Viewer) -> frozenset[str]:
         return frozenset(row[0] for row in cursor.fetchall())
 
 
-def given(nodes: Sequence[NodeKey]) -> dict[str, Any]:
-    """Parameters of `ASKED`; the key of a node is its place in the sequence, from 1."""
-    return {"kinds": [node.kind.value for node in nodes], "ids": [node.id for node in nodes]}
+def asked_for(nodes: Sequence[NodeKey], view: View = View.AS_WAS, windows: Sequence[str] | None = None) -> Asked:
+    """Ask about given nodes; the key of a node is its place in the sequence, from 1.
+
+    `windows` restricts each node to some months, as the text of a `datemultirange`; None = the whole period.
+    """
+    params: dict[str, Any] = {"kinds": [node.kind.value for node in nodes], "ids": [node.id for node in nodes]}
+    kinds = frozenset(node.kind for node in nodes)
+    if windows is not None:
+        return Asked(ASKED_WITHIN, params | {"windows": list(windows)}, kinds)
+    if view is View.AS_IS:
+        return Asked(ASKED_AS_IS, params, kinds | {Kind.ACCOUNT})
+    return Asked(ASKED, params, kinds)

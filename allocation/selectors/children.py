@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
-from allocation.policies import Kind, NodeKey, Question
+from allocation.policies import Asked, Kind, NodeKey, Question
 from allocation.selectors.amounts import COLUMNS, Amounts, Method, sums_sql, total_sql
-from allocation.selectors.facts import Asked, facts
+from allocation.selectors.facts import facts
 from allocation.selectors.nodes import DESCRIBED, Node, node_of
 from allocation.selectors.standing import presence_over, standings
 from allocation.selectors.statuses import Figure
@@ -221,7 +221,7 @@ def children(*, question: Question, parent: NodeKey, page: ChildPage) -> list[Ch
 
     The key of a row is (total in ug, or name; kind rank; id).
     """
-    return _page(question, _begin(parent), page)
+    return [] if parent.kind is Kind.RESOURCE_GROUP else _page(question, _begin(parent), page)
 
 
 def accounts_below(*, question: Question, parent: NodeKey, page: ChildPage) -> list[Child]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
-from allocation.policies import Kind, NodeKey
+from allocation.policies import Kind, NodeKey, asked_for
 from allocation.selectors.amounts import COLUMNS, LINES, Amounts, Method, sums_sql, total_sql
 from allocation.selectors.emissions import by_month
-from allocation.selectors.facts import NO_FILTER, Cut, Detail, EmissionsFilter, asked_for, count_accounts, facts
+from allocation.selectors.facts import NO_FILTER, Cut, Detail, EmissionsFilter, count_accounts, facts
 from allocation.selectors.spans import Granularity, Span, grouped
 from allocation.selectors.statuses import Figure, Presence
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection
 
+from allocation.policies import asked_for
 from allocation.selectors.amounts import EMPTY, Amounts, sums_sql
-from allocation.selectors.facts import NO_FILTER, Cut, EmissionsFilter, asked_for, facts
+from allocation.selectors.facts import NO_FILTER, Cut, EmissionsFilter, facts
 from allocation.selectors.standing import Omission, Standing, omissions, presence, standings
 from allocation.selectors.statuses import Figure, Presence, combined
 

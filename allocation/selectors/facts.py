@@ -8,24 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
-from allocation.policies import (
-    ASKED,
-    ASKED_AS_IS,
-    JOINED,
-    LEFT,
-    Kind,
-    NodeKey,
-    Statement,
-    View,
-    given,
-    visible_parts,
-)
+from allocation.policies import JOINED, LEFT, View, visible_parts
 from allocation.selectors.amounts import COLUMNS, ledger_sums_sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from allocation.policies import Question
+    from allocation.policies import Asked, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +38,13 @@ def grain_of(*, services: bool, clusters: bool) -> int:
     return int(services) + 2 * int(clusters)
 
 
+class Facts(NamedTuple):
+    """The beginning of a statement (`WITH ...`, no comma at its end) and its parameters."""
+
+    text: str
+    params: dict[str, Any]
+
+
 class Detail(enum.IntEnum):
     """How far below the nodes asked for amounts are told apart; the finer, the more rows are read."""
 
@@ -61,54 +57,50 @@ class Detail(enum.IntEnum):
 _AMOUNTS = ", ".join(f"total.{column}" for column in COLUMNS)
 _SIGNED = ", ".join(f"part.sign * total.{column} AS {column}" for column in COLUMNS)
 
-# Every branch has these columns; `= ANY` with a constant array lets the planner leave out the partitions of all other
-# publications and runs. OFFSET 0 keeps a subquery apart: with node and month both given, one partition is read for each
-# of them; as a plain join every partition was, and the rows of all the others thrown away afterwards.
-_DIMENSIONS = """
-    SELECT part.key, pin.provider_id, pin.run_id, pin.month, total.service_id, total.cluster_id,
-           {group} AS group_id, {account} AS account_id, NULL::bigint AS resource_group_id, NULL::smallint AS quality,
-           {amounts}"""
-_PINS = "JOIN pin ON pin.provider_id = part.provider_id AND part.months @> pin.month"
-_CONTAINERS = f"""{_DIMENSIONS}
-    FROM {{part}} part
-    {_PINS}
-    CROSS JOIN LATERAL (
-        SELECT * FROM allocation_containertotal total
-        WHERE total.publication_id = pin.publication_id AND total.publication_id = ANY(%(publications)s::bigint[])
-            AND {{same}} AND total.grain = %(grain)s{{restricted}} OFFSET 0) AS total"""  # noqa: S608 fixed texts
-_ACCOUNTS = f"""{_DIMENSIONS}
-    FROM {{part}} part
-    {_PINS}
-    CROSS JOIN LATERAL (
-        SELECT * FROM allocation_accounttotal total
-        WHERE total.run_id = pin.run_id AND total.run_id = ANY(%(runs)s::bigint[])
-            AND total.account_id = part.account_id AND total.grain = %(grain)s{{restricted}} OFFSET 0) AS total"""  # noqa: S608 fixed texts
-_LEDGER = f"""
-    SELECT part.key, pin.provider_id, pin.run_id, pin.month, {{service}} AS service_id, {{cluster}} AS cluster_id,
-           {{group}} AS group_id, {{account}} AS account_id, {{resource_group}} AS resource_group_id,
-           {{quality}} AS quality, {{amounts}}
-    FROM {{part}} part
-    {_PINS}
-    CROSS JOIN LATERAL (
-        SELECT * FROM allocation_ledgerrow total
-        WHERE total.run_id = pin.run_id AND total.run_id = ANY(%(runs)s::bigint[])
-            AND total.account_id = part.account_id{{same}}{{restricted}} OFFSET 0) AS total
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"""  # noqa: S608 fixed texts
+# Every branch has these columns. `= ANY` with a constant array lets the planner leave out the partitions of all other
+# publications and runs. Months are joined last, behind a fence (OFFSET 0): joined first, each month would look into
+# the partitions of all.
+_READ_AMOUNTS = ", ".join(f"read.{column}" for column in COLUMNS)
+_ROLLUP = """
+    SELECT read.key, pin.provider_id, pin.run_id, pin.month, read.service_id, read.cluster_id, read.group_id,
+           read.account_id, NULL::bigint AS resource_group_id, NULL::smallint AS quality, {read}
+    FROM (SELECT part.key, part.months, total.{pinned}, total.service_id, total.cluster_id, {group} AS group_id,
+                 {account} AS account_id, {amounts}
+          FROM {part} part
+          JOIN {table} total ON {same} AND total.grain = %(grain)s AND total.{pinned} = ANY({chosen}){restricted}
+          OFFSET 0) AS read
+    JOIN pin ON pin.{pinned} = read.{pinned} AND read.months @> pin.month"""
+_CONTAINERS = {
+    "read": _READ_AMOUNTS,
+    "table": "allocation_containertotal",
+    "pinned": "publication_id",
+    "chosen": "%(publications)s::bigint[]",
+}
+_ACCOUNTS = {
+    "read": _READ_AMOUNTS,
+    "table": "allocation_accounttotal",
+    "pinned": "run_id",
+    "chosen": "%(runs)s::bigint[]",
+    "same": "total.account_id = part.account_id",
+}
+_LEDGER = """
+    SELECT read.key, pin.provider_id, pin.run_id, pin.month, {service} AS service_id, {cluster} AS cluster_id,
+           {group} AS group_id, {account} AS account_id, {resource_group} AS resource_group_id,
+           {quality} AS quality, {amounts}
+    FROM (SELECT part.key, part.months, {part_group} AS group_id, total.run_id, total.service_id, total.cluster_id,
+                 total.account_id, total.resource_group_id, total.quality, total.line, total.ug, total.estimated_ug
+          FROM {part} part
+          JOIN allocation_ledgerrow total ON total.account_id = part.account_id{same}
+              AND total.run_id = ANY(%(runs)s::bigint[]){restricted}
+          OFFSET 0) AS read
+    JOIN pin ON pin.run_id = read.run_id AND read.months @> pin.month
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"""
 _DIRECTLY = "total.directory_id = part.directory_id AND total.group_id IS NULL AND {} total.miscellaneous"
 _SAME = {
     "part_directory": _DIRECTLY.format("NOT"),
     "part_miscellaneous": _DIRECTLY.format(""),
     "part_group": "total.group_id = part.group_id",
 }
-_PART_OF_KIND = {
-    Kind.ENTERPRISE_PARENT: "part_directory",
-    Kind.RESOURCE_DIRECTORY: "part_directory",
-    Kind.MISCELLANEOUS: "part_miscellaneous",
-    Kind.ACCOUNT_GROUP: "part_group",
-    Kind.ACCOUNT: "part_account",
-    Kind.RESOURCE_GROUP: "part_resource_group",
-}
-
 # The accounts inside the visible containers, each with the group in which it stands directly.
 _MEMBERS = {
     "part_directory": """
@@ -164,7 +156,8 @@ _LOOSE = """
     WHERE stay.months && part.months"""
 
 # What stands directly in a group is its inclusive total minus those of its subgroups: no account is read for it.
-_GROUPS = """
+_GROUPS = {
+    "part_directory": """
     SELECT part.key, part.provider_id, edge.group_id AS source_id, edge.group_id AS group_id, 1 AS sign,
            part.months * datemultirange(daterange(edge.valid_from, edge.valid_to)) AS months
     FROM part_directory part
@@ -175,10 +168,10 @@ _GROUPS = """
            part.months * datemultirange(daterange(edge.valid_from, edge.valid_to))
     FROM part_directory part
     JOIN accounts_groupedge edge ON edge.directory_id = part.directory_id AND edge.superseded_by_id IS NULL
-    WHERE edge.parent_id IS NOT NULL AND part.months && daterange(edge.valid_from, edge.valid_to)
-    UNION ALL
-    SELECT part.key, part.provider_id, closure.descendant_id, closure.descendant_id, 1,
-           part.months * datemultirange(daterange(closure.valid_from, closure.valid_to))
+    WHERE edge.parent_id IS NOT NULL AND part.months && daterange(edge.valid_from, edge.valid_to)""",
+    "part_group": """
+    SELECT part.key, part.provider_id, closure.descendant_id AS source_id, closure.descendant_id AS group_id, 1 AS sign,
+           part.months * datemultirange(daterange(closure.valid_from, closure.valid_to)) AS months
     FROM part_group part JOIN accounts_groupclosure closure ON closure.ancestor_id = part.group_id
     WHERE part.months && daterange(closure.valid_from, closure.valid_to)
     UNION ALL
@@ -189,23 +182,8 @@ _GROUPS = """
     JOIN accounts_groupclosure closure ON closure.ancestor_id = part.group_id AND closure.depth > 0
     JOIN accounts_groupedge edge ON edge.group_id = closure.descendant_id AND edge.superseded_by_id IS NULL
     WHERE part.months && daterange(closure.valid_from, closure.valid_to)
-        AND part.months && daterange(edge.valid_from, edge.valid_to)"""
-
-
-class Asked(NamedTuple):
-    """The nodes of a question: a CTE named `asked` with its parameters, and the kinds that they may have."""
-
-    text: str
-    params: dict[str, Any]
-    kinds: frozenset[Kind]
-
-
-def asked_for(nodes: Sequence[NodeKey], view: View = View.AS_WAS) -> Asked:
-    """Ask about given nodes; the key of a node is its place in the sequence, from 1."""
-    kinds = frozenset(node.kind for node in nodes)
-    if view is View.AS_IS:
-        return Asked(ASKED_AS_IS, given(nodes), kinds | {Kind.ACCOUNT})
-    return Asked(ASKED, given(nodes), kinds)
+        AND part.months && daterange(edge.valid_from, edge.valid_to)""",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +214,7 @@ class Cut:
 TOTALS = Cut()
 
 
-def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Statement:
+def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Facts:
     """Begin a statement with the amounts of the nodes in `asked`.
 
     Args:
@@ -248,16 +226,15 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Statement:
         The CTEs of `visible_parts` and `fact`: key, provider_id, run_id, month, service_id, cluster_id, group_id,
         account_id, resource_group_id, quality and `COLUMNS`. There may be several rows of the same dimensions.
     """
-    parts = visible_parts(question, asked.text, asked.params)
-    wanted = _parts(asked.kinds, question.role_kinds)
+    parts = visible_parts(question, asked)
     # As-is, groups are those of today: each account's, found through the account.
     detail = Detail.ACCOUNT if (question.view, cut.detail) == (View.AS_IS, Detail.GROUP) else cut.detail
-    before, branches = _BY_DETAIL[detail](wanted, cut)
+    before, branches = _BY_DETAIL[detail](parts.names, cut)
     text = f"{parts.text}{before}, fact AS ({' UNION ALL '.join(branches)})"
     if question.view is View.AS_IS:
         text = f"{parts.text}{before}, found AS ({' UNION ALL '.join(branches)}), {_REGROUPED}"
     grain = grain_of(services=cut.keeps_services, clusters=cut.keeps_clusters)
-    return Statement(text, parts.params | _filter_params(cut.restricted) | {"grain": grain})
+    return Facts(text, parts.params | _filter_params(cut.restricted) | {"grain": grain})
 
 
 # Today's group of an account stands for its group; containers have none to offer and are not read by account here.
@@ -274,34 +251,36 @@ _REGROUPED = f"""fact AS (
 )"""  # noqa: S608 fixed texts
 
 
-def _of_nodes(wanted: set[str], cut: Cut) -> tuple[str, list[str]]:
+def _of_nodes(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
     nothing = {"group": "NULL::bigint", "account": "NULL::bigint", "amounts": _AMOUNTS}
     restricted = _conditions(cut.restricted)
     branches = [
-        _CONTAINERS.format(**nothing, part=part, same=same, restricted=restricted)
+        _ROLLUP.format(**_CONTAINERS, **nothing, part=part, same=same, restricted=restricted)
         for part, same in _SAME.items()
         if part in wanted
     ]
     if "part_account" in wanted:
-        branches.append(_ACCOUNTS.format(**nothing, part="part_account", restricted=restricted))
+        branches.append(_ROLLUP.format(**_ACCOUNTS, **nothing, part="part_account", restricted=restricted))
     if "part_resource_group" in wanted:
         branches.append(_ledger("part_resource_group", cut))
     return "", branches
 
 
-def _of_groups(wanted: set[str], cut: Cut) -> tuple[str, list[str]]:
+def _of_groups(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
     restricted = _conditions(cut.restricted)
     direct = {"group": "NULL::bigint", "account": "NULL::bigint", "amounts": _AMOUNTS, "restricted": restricted}
     branches = [
-        _CONTAINERS.format(**direct, part=part, same=_SAME["part_miscellaneous"])
+        _ROLLUP.format(**_CONTAINERS, **direct, part=part, same=_SAME["part_miscellaneous"])
         for part in ("part_directory", "part_miscellaneous")
         if part in wanted
     ]
     before = ""
-    if wanted & {"part_directory", "part_group"}:
-        before = f", direct AS MATERIALIZED ({_GROUPS})"
+    sources = [text for part, text in _GROUPS.items() if part in wanted]
+    if sources:
+        before = f", direct AS MATERIALIZED ({' UNION ALL '.join(sources)})"
         branches.append(
-            _CONTAINERS.format(
+            _ROLLUP.format(
+                **_CONTAINERS,
                 group="part.group_id",
                 account="NULL::bigint",
                 amounts=_SIGNED,
@@ -313,36 +292,35 @@ def _of_groups(wanted: set[str], cut: Cut) -> tuple[str, list[str]]:
     if "part_account" in wanted:
         before += f", stay AS MATERIALIZED ({_MEMBERS['part_account']})"
         found = {"group": "part.group_id", "account": "NULL::bigint", "amounts": _AMOUNTS, "restricted": restricted}
-        branches.append(_ACCOUNTS.format(**found, part="stay"))
+        branches.append(_ROLLUP.format(**_ACCOUNTS, **found, part="stay"))
     if "part_resource_group" in wanted:
         before += f", loose_stay AS MATERIALIZED ({_LOOSE})"
-        branches.append(_ledger("loose_stay", cut, group="part.group_id"))
+        branches.append(_ledger("loose_stay", cut, group=True))
     return before, branches
 
 
-def _of_accounts(wanted: set[str], cut: Cut) -> tuple[str, list[str]]:
+def _of_accounts(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
     before, branches = "", []
     members = [text for part, text in _MEMBERS.items() if part in wanted]
     if members:
         before = f", member AS MATERIALIZED ({' UNION ALL '.join(members)})"
         found = {"group": "part.group_id", "account": "part.account_id", "amounts": _AMOUNTS}
-        branches.append(_ACCOUNTS.format(**found, part="member", restricted=_conditions(cut.restricted)))
+        branches.append(_ROLLUP.format(**_ACCOUNTS, **found, part="member", restricted=_conditions(cut.restricted)))
     if "part_resource_group" in wanted:
         before += f", loose_stay AS MATERIALIZED ({_LOOSE})"
-        branches.append(_ledger("loose_stay", cut, group="part.group_id", account="part.account_id"))
+        branches.append(_ledger("loose_stay", cut, group=True, account=True))
     return before, branches
 
 
-def _of_resource_groups(wanted: set[str], cut: Cut) -> tuple[str, list[str]]:
+def _of_resource_groups(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
     before, branches = "", []
-    kept = {"group": "part.group_id", "account": "part.account_id", "resource_group": "total.resource_group_id"}
     members = [text for part, text in _MEMBERS.items() if part in wanted]
     if members:
         before = f", member AS MATERIALIZED ({' UNION ALL '.join(members)})"
-        branches.append(_ledger("member", cut, same="", **kept))
+        branches.append(_ledger("member", cut, same="", group=True, account=True, resource_group=True))
     if "part_resource_group" in wanted:
         before += f", loose_stay AS MATERIALIZED ({_LOOSE})"
-        branches.append(_ledger("loose_stay", cut, **kept))
+        branches.append(_ledger("loose_stay", cut, group=True, account=True, resource_group=True))
     return before, branches
 
 
@@ -355,25 +333,34 @@ _BY_DETAIL = {
 _ONE_RESOURCE_GROUP = " AND total.resource_group_id = part.resource_group_id"
 
 
-def _ledger(part: str, cut: Cut, *, same: str = _ONE_RESOURCE_GROUP, **kept: str) -> str:
-    nothing = {"group": "NULL::bigint", "account": "NULL::bigint", "resource_group": "NULL::bigint"}
+def _ledger(  # noqa: PLR0913 one flag for each column
+    part: str,
+    cut: Cut,
+    *,
+    same: str = _ONE_RESOURCE_GROUP,
+    group: bool = False,
+    account: bool = False,
+    resource_group: bool = False,
+) -> str:
     return _LEDGER.format(
-        **(nothing | kept),
         part=part,
         same=same,
-        service="total.service_id" if cut.keeps_services else "NULL::bigint",
-        cluster="total.cluster_id" if cut.keeps_clusters else "NULL::bigint",
-        quality="total.quality" if cut.quality else "NULL::smallint",
-        amounts=ledger_sums_sql("total"),
+        part_group="part.group_id" if group else "NULL::bigint",
+        group="read.group_id" if group else "NULL::bigint",
+        account="read.account_id" if account else "NULL::bigint",
+        resource_group="read.resource_group_id" if resource_group else "NULL::bigint",
+        service="read.service_id" if cut.keeps_services else "NULL::bigint",
+        cluster="read.cluster_id" if cut.keeps_clusters else "NULL::bigint",
+        quality="read.quality" if cut.quality else "NULL::smallint",
+        amounts=ledger_sums_sql("read"),
         restricted=_conditions(cut.restricted),
     )
 
 
 def count_accounts(question: Question, *, asked: Asked) -> int:
     """How many accounts lie in the visible parts: those whose ledger rows a fine breakdown would read."""
-    parts = visible_parts(question, asked.text, asked.params)
-    wanted = _parts(asked.kinds, question.role_kinds)
-    members = [text for part, text in _MEMBERS.items() if part in wanted]
+    parts = visible_parts(question, asked)
+    members = [text for part, text in _MEMBERS.items() if part in parts.names]
     if not members:
         return 1
     with connection.cursor() as cursor:
@@ -383,18 +370,6 @@ def count_accounts(question: Question, *, asked: Asked) -> int:
         )
         row = cursor.fetchone()
     return int(row[0]) if row else 0
-
-
-def _parts(kinds: frozenset[Kind], roles: frozenset[str]) -> set[str]:
-    """Choose the parts that can have rows: each one left out saves a plan over all partitions."""
-    found = {_PART_OF_KIND[kind] for kind in kinds} or {"part_directory"}
-    if kinds & {Kind.ENTERPRISE_PARENT, Kind.RESOURCE_DIRECTORY, Kind.ACCOUNT_GROUP} and Kind.ACCOUNT_GROUP in roles:
-        found.add("part_group")
-    if kinds - {Kind.RESOURCE_GROUP} and Kind.ACCOUNT in roles:
-        found.add("part_account")
-    if Kind.RESOURCE_GROUP in roles:
-        found.add("part_resource_group")
-    return found
 
 
 def _conditions(restricted: EmissionsFilter) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection
 
-from allocation.policies import ASKED, ASKED_AS_IS, ASKED_WITHIN, NodeKey, Question, View, given, visible_parts
+from allocation.policies import NodeKey, Parts, Question, asked_for, visible_parts
 from allocation.selectors.statuses import Presence
 
 if TYPE_CHECKING:
@@ -65,6 +65,35 @@ class Omission(NamedTuple):
     accounts: int | None
 
 
+# As-is, keys of accounts that joined later are those of their node plus 1 000 000; those that left are no part of it.
+_PARTS = {
+    "part_directory": "SELECT key, provider_id, directory_id, months FROM part_directory",
+    "part_miscellaneous": "SELECT key, provider_id, directory_id, months FROM part_miscellaneous",
+    "part_group": """SELECT part_group.key, part_group.provider_id, grouping.directory_id, part_group.months
+    FROM part_group JOIN accounts_accountgroup grouping ON grouping.id = part_group.group_id""",
+    "part_account": """SELECT key %% 1000000 AS key, provider_id, NULL::bigint AS directory_id, months
+    FROM part_account WHERE key < 2000000""",
+    "part_resource_group": """SELECT key %% 1000000 AS key, provider_id, NULL::bigint AS directory_id, months
+    FROM part_resource_group WHERE key < 2000000""",
+}
+_SUBJECTS = {
+    "directory": """SELECT key, provider_id, directory_id, NULL::bigint AS group_id, false AS directly, months, whole
+    FROM asked_directory""",
+    "miscellaneous": """SELECT key, provider_id, directory_id, NULL::bigint AS group_id, true AS directly, months, whole
+    FROM asked_miscellaneous""",
+    "group": "SELECT key, provider_id, directory_id, group_id, false AS directly, months, whole FROM asked_group",
+    "account": """SELECT key, provider_id, NULL::bigint AS directory_id, NULL::bigint AS group_id, false AS directly,
+           months, whole
+    FROM asked_account WHERE key < 1000000
+    UNION ALL
+    SELECT key %% 1000000, provider_id, NULL, NULL, false, range_agg(months),
+           range_agg(months) - COALESCE(range_agg(months - whole), '{}'::datemultirange)
+    FROM asked_account WHERE key BETWEEN 1000000 AND 1999999 GROUP BY 1, 2""",
+    "resource_group": """SELECT key, provider_id, NULL::bigint AS directory_id, NULL::bigint AS group_id,
+           false AS directly, months, whole
+    FROM asked_resource_group""",
+}
+
 # `see` ignores the switch: what it shows and `numbers` does not is hidden by the switch alone.
 _STANDING = """
 , known AS MATERIALIZED (
@@ -80,29 +109,8 @@ _STANDING = """
           FROM known JOIN accounts_resourcedirectory directory ON directory.enterprise_id = known.node_id
           WHERE known.node_kind = 'enterprise_parent') AS seen
     GROUP BY seen.directory_id
-), part AS MATERIALIZED (
-    SELECT key, provider_id, directory_id, months FROM part_directory
-    UNION ALL SELECT key, provider_id, directory_id, months FROM part_miscellaneous
-    UNION ALL SELECT part_group.key, part_group.provider_id, grouping.directory_id, part_group.months
-        FROM part_group JOIN accounts_accountgroup grouping ON grouping.id = part_group.group_id
-    UNION ALL SELECT key %% 1000000, provider_id, NULL, months FROM part_account WHERE key < 2000000
-    UNION ALL SELECT key %% 1000000, provider_id, NULL, months FROM part_resource_group WHERE key < 2000000
-), subject AS MATERIALIZED (
-    SELECT key, provider_id, directory_id, NULL::bigint AS group_id, false AS directly, months, whole
-    FROM asked_directory
-    UNION ALL
-    SELECT key, provider_id, directory_id, NULL, true, months, whole FROM asked_miscellaneous
-    UNION ALL
-    SELECT key, provider_id, directory_id, group_id, false, months, whole FROM asked_group
-    UNION ALL
-    SELECT key, provider_id, NULL, NULL, false, months, whole FROM asked_account WHERE key < 1000000
-    UNION ALL
-    -- As-is: the accounts that joined later count as one; those that left are no part of the node.
-    SELECT key %% 1000000, provider_id, NULL, NULL, false, range_agg(months),
-           range_agg(months) - COALESCE(range_agg(months - whole), '{}'::datemultirange)
-    FROM asked_account WHERE key BETWEEN 1000000 AND 1999999 GROUP BY 1, 2
-    UNION ALL
-    SELECT key, provider_id, NULL, NULL, false, months, whole FROM asked_resource_group
+), part AS MATERIALIZED ({parts}
+), subject AS MATERIALIZED ({subjects}
 ), standing AS (
     SELECT subject.key, subject.provider_id, subject.directory_id, subject.group_id, subject.directly,
            subject.months, subject.whole,
@@ -144,18 +152,23 @@ def standings(
 
     `windows` restricts each node to some months, as the text of a `datemultirange`; None = the whole period.
     """
-    if windows is None:
-        parts = visible_parts(question, ASKED_AS_IS if question.view is View.AS_IS else ASKED, given(nodes))
-    else:
-        parts = visible_parts(question, ASKED_WITHIN, given(nodes) | {"windows": list(windows)})
+    if not nodes:
+        return {}
+    parts = visible_parts(question, asked_for(nodes, question.view, windows))
     found: dict[NodeKey, list[Standing]] = defaultdict(list)
     with connection.cursor() as cursor:
-        cursor.execute(parts.text + _STANDING, parts.params)
+        cursor.execute(parts.text + _statement(parts), parts.params)
         for key, provider_id, asked, whole, part, switched_off, hidden in cursor.fetchall():
             found[nodes[key - 1]].append(
                 Standing(provider_id, _months(asked), _months(whole), _months(part), _months(switched_off), hidden)
             )
     return dict(found)
+
+
+def _statement(parts: Parts) -> str:
+    sources = " UNION ALL ".join(text for name, text in _PARTS.items() if name in parts.names)
+    subjects = " UNION ALL ".join(text for name, text in _SUBJECTS.items() if name in parts.asked)
+    return _STANDING.replace("{parts}", sources).replace("{subjects}", subjects)
 
 
 def _months(value: object) -> Months:
