@@ -128,6 +128,7 @@ def test_every_page_opens(browsing: Browsing, estate: Estate) -> None:
     for model in admin.site._registry:  # noqa: SLF001 Django has no other list
         path = path_of(model)
         assert browsing.open(path) == 200, path
+        browsing.picture(f"{model._meta.app_label}-{model._meta.model_name}-list")  # noqa: SLF001 Django's name
         links = browsing.page.locator("#result_list tbody th a")
         if rows(browsing) == 0:
             without_rows.add(model._meta.model_name)  # noqa: SLF001 Django's name
@@ -136,6 +137,7 @@ def test_every_page_opens(browsing: Browsing, estate: Estate) -> None:
         browsing.page.wait_for_load_state()
         assert browsing.page.locator("#content-main, #content").first.is_visible()
         assert browsing.page.url.endswith("/change/") or "/change/?" in browsing.page.url, browsing.page.url
+        browsing.picture(f"{model._meta.app_label}-{model._meta.model_name}-row")  # noqa: SLF001 Django's name
     assert without_rows == WITHOUT_ROWS
     assert browsing.faults == []
 
