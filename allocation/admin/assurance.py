@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -20,6 +19,8 @@ from allocation.models import AssuranceLevel, MethodologyVersion, VerificationSt
 from allocation.services.assurance import Statement, verify_method, verify_months, withdraw_statement
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 class StatementForm(forms.ModelForm):  # type: ignore[type-arg] # generic for the type checker only
     """A statement about a version of a method, or about a provider's published months."""
+
+    document_url = forms.URLField(assume_scheme="https", max_length=500)
 
     class Meta:
         model = VerificationStatement
@@ -46,12 +49,15 @@ class StatementForm(forms.ModelForm):  # type: ignore[type-arg] # generic for th
         """Ask for either a version or a whole number of months."""
         given = super().clean() or {}
         start, until = given.get("period_from"), given.get("period_until")
-        months = isinstance(start, dt.date) and isinstance(until, dt.date)
-        if (given.get("methodology_version") is None) != months:
+        if (given.get("methodology_version") is None) == (start is None or until is None):
             raise forms.ValidationError("Name a methodology version, or the first month and the month after the last.")
-        if months and (start.day != 1 or until.day != 1 or until <= start):
+        if start is not None and until is not None and not _are_months(start, until):
             raise forms.ValidationError("Months are written as their first days, and the period is not empty.")
         return given
+
+
+def _are_months(start: dt.date, until: dt.date) -> bool:
+    return start.day == until.day == 1 and start < until
 
 
 class VerifiedInline(ReadingInline):

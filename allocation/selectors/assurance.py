@@ -37,8 +37,8 @@ class VerificationStatement:
     document_sha256: str
     issued_on: date
     methodology_version_id: int | None
-    months: tuple[date, ...]
-    left_behind: tuple[date, ...]
+    months: list[date]
+    left_behind: list[date]
 
 
 _STATEMENTS = f"""
@@ -115,5 +115,4 @@ def statements(
     }
     with connection.cursor() as cursor:
         cursor.execute(_STATEMENTS, params)
-        rows = cursor.fetchall()
-    return [VerificationStatement(*told, months=tuple(shown), left_behind=tuple(old)) for *told, shown, old in rows]
+        return [VerificationStatement(*row) for row in cursor.fetchall()]

@@ -87,10 +87,10 @@ def restatements(
 
 
 def _row(row: tuple[Any, ...]) -> RestatedMonth:
-    *told, run, provider, tree, old, old_run, old_tree = row
+    run, provider, tree, old, old_run, old_tree = row[10:]
     ident, month = row[0], row[2]
     return RestatedMonth(
-        *told,
+        *row[:10],
         Pin(ident, run, provider, month, tree),
         Pin(old, old_run, provider, month, old_tree),
     )

@@ -163,7 +163,7 @@ def expected(
         rows = LedgerRow.objects.filter(run_id=run_id, special=0, **which)
         ledgers.append({tuple(row[:5]): row[5] for row in rows.values_list(*names, "ug")})
     before, after = ledgers
-    return {key: (before.get(key), after.get(key)) for key in {*before, *after} if before.get(key) != after.get(key)}  # type: ignore[return-value] # five columns each
+    return {key: (before.get(key), after.get(key)) for key in {*before, *after} if before.get(key) != after.get(key)}
 
 
 def told_of(leaves: list[dict[str, Any]]) -> dict[tuple[str, str, str, str, str], tuple[int | None, int | None]]:
