@@ -134,7 +134,7 @@ def test_customers_see_neither_proposals_nor_authors() -> None:
     assert edge["node"] == {"reason": "late data", "author": None, "approver": None}
 
 
-LEAVES = """query($node: ID!, $first: Int, $after: String) { restatements { edges { node {
+LEAVES = """query($node: ID!, $first: Int, $after: String) { restatements(first: 1) { edges { node {
   change(nodeId: $node) { before { electricityWattHours } after { electricityWattHours } }
   leaves(nodeId: $node, first: $first, after: $after) { pageInfo { hasNextPage endCursor } edges { node {
     account resourceGroup service cluster lines { line unit before after difference } } } } } } } }"""
