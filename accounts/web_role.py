@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 WEB_ROLE: Final = "canopy_web"
-PROTECTED: Final = ("allocation_ledgerrow", "allocation_accounttotal", "allocation_containertotal")
+PROTECTED: Final = (
+    "allocation_ledgerrow",
+    "allocation_accounttotal",
+    "allocation_containertotal",
+    "allocation_usagerow",
+)
 """Parents of partitions: read through row-level security. The role has no right on the partitions themselves."""
 
 _APPEND_ONLY: Final = ("accounts_auditentry",)

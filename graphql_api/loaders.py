@@ -77,7 +77,7 @@ class Loaders:
         return [await self._question(key) for key in keys]
 
     async def _question(self, asked: Asked) -> tuple[Question, EmissionsFilter]:
-        published = await self._published(asked.moment)
+        published = await self.published(asked.moment)
         question = Question(self.context.viewer, published, asked.period, self.context.role_kinds, asked.view)
         if asked.codes == FilterCodes():
             return question, NO_FILTER
@@ -86,7 +86,8 @@ class Loaders:
         )
         return question, restricted
 
-    async def _published(self, moment: datetime | None) -> Published:
+    async def published(self, moment: datetime | None) -> Published:
+        """Return what is published now, or what was at a moment; the same for the whole request."""
         if moment is None:
             return self.context.published
         if moment not in self.context.remembered:

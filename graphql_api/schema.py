@@ -10,6 +10,7 @@ from strawberry.schema.config import StrawberryConfig
 from graphql_api.documents import CheckedDocuments
 from graphql_api.mutations.access import AccessMutation
 from graphql_api.mutations.operations import OperationsMutation
+from graphql_api.mutations.restating import RestatingMutation
 from graphql_api.mutations.structure import StructureMutation
 from graphql_api.queries.emissions import EmissionsQuery
 from graphql_api.queries.hierarchy import HierarchyQuery
@@ -28,7 +29,7 @@ class Query(HierarchyQuery, EmissionsQuery, HistoryQuery):
 
 
 @strawberry.type(description="What can be changed. Each mutation answers a union of its result and typed errors.")
-class Mutation(AccessMutation, StructureMutation, OperationsMutation):
+class Mutation(AccessMutation, StructureMutation, OperationsMutation, RestatingMutation):
     """The root of all mutations."""
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.policies import viewer_of
 from accounts.services.refusal import Refusal
+from allocation.models import Cause
 from allocation.services.proof import ProofError
 
 if TYPE_CHECKING:
@@ -27,6 +28,16 @@ class ReasonForm(ActionForm):
     """The choice of an action with a reason, for actions that need one."""
 
     reason = forms.CharField(required=False, label="Reason")
+
+
+class CauseForm(ReasonForm):
+    """The choice of an action with a reason and the cause of a restatement."""
+
+    cause = forms.ChoiceField(
+        required=False,
+        label="Cause (of a restatement)",
+        choices=[("", "---"), *(one for one in Cause.choices if one[0] not in {Cause.FIRST, Cause.HIERARCHY})],
+    )
 
 
 def reason_of(request: HttpRequest) -> str:

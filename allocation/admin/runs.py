@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 from django.contrib import admin
 from django.db.models import Count, Q
 
-from allocation.admin.asking import ReasonForm, ask, reason_of
+from accounts.services.refusal import Invalid
+from allocation.admin.asking import CauseForm, ask, reason_of
 from allocation.admin.reading import MonthFilter, Reading, ReadingInline
 from allocation.models import (
     AllocationRun,
+    Cause,
     RunChunk,
     RunFinding,
     RunInput,
@@ -19,6 +21,7 @@ from allocation.models import (
     RunTransition,
 )
 from allocation.services.publication import publish_run, withdraw_run
+from allocation.services.restatement import restate_month
 from allocation.services.runs import cancel_run
 
 if TYPE_CHECKING:
@@ -59,8 +62,8 @@ class AllocationRunAdmin(Reading):
     search_fields = ["=id", "provider__code", "failure_code", "ledger_digest"]
     list_select_related = ["provider", "package__provider"]
     inlines = [TransitionInline, ChunkInline, InputInline]
-    actions = ["publish", "cancel", "withdraw"]
-    action_form = ReasonForm
+    actions = ["publish", "restate", "cancel", "withdraw"]
+    action_form = CauseForm
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Runs with the number of their chunks."""
@@ -77,6 +80,21 @@ class AllocationRunAdmin(Reading):
     def publish(self, request: HttpRequest, rows: QuerySet[AllocationRun]) -> None:
         """Publish the chosen runs, for the first time."""
         ask(self, request, rows, lambda viewer, run: f"{publish_run(viewer=viewer, run_id=run.pk)} is public")
+
+    @admin.action(description="Publish again (with a cause and a reason)", permissions=["view"])
+    def restate(self, request: HttpRequest, rows: QuerySet[AllocationRun]) -> None:
+        """Restate the months of the chosen runs, or propose it to a second operator."""
+        cause = request.POST.get("cause", "")
+
+        def restate_one(viewer: Viewer, run: AllocationRun) -> str:
+            if cause not in Cause.values:
+                raise Invalid("a restatement needs a cause", field="cause")
+            made = restate_month(viewer=viewer, run_id=run.pk, cause=Cause(cause), reason=reason_of(request))
+            if made.publication is None:
+                return f"{made} waits for a second operator: {made.approval_because}"
+            return f"{made} is public"
+
+        ask(self, request, rows, restate_one)
 
     @admin.action(description="Cancel", permissions=["view"])
     def cancel(self, request: HttpRequest, rows: QuerySet[AllocationRun]) -> None:

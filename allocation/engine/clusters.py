@@ -83,14 +83,14 @@ def plan_cluster(
     """Run steps 2 to 5. Reports MACHINE_EXCEEDS_CLUSTER."""
     sources = activity.sources
     lines = tuple(sorted(line for line in sources if line == ENERGY_LINE or line in options.lines))
-    machines = tuple(_machines(activity, options))
+    machines = tuple(machines_of(activity, options))
     machine_weights = p_by_quality(machines)
-    units = list(_units(activity, contents, options))
+    units = list(units_of(activity, contents, options))
     first = Taken(rest=_columns(sources, lines))
     if options.machines == "share":
         units += as_units(machine_weights)
     else:
-        cluster_weight = _cluster_weight(activity, options)
+        cluster_weight = cluster_weight_of(activity, options)
         _check_machines(activity.cluster, exact_sum(machine_weights.values()), cluster_weight, findings)
         first = subtract(first.rest, machine_weights, cluster_weight)
 
@@ -120,13 +120,15 @@ def _columns(sources: Mapping[str, Source], lines: Sequence[str]) -> Columns:
     return (*x, *(amount * sources[line].estimated_share for amount, line in zip(x, lines, strict=True)))
 
 
-def _machines(activity: ClusterActivity, options: Options) -> Iterable[PlannedMachine]:
+def machines_of(activity: ClusterActivity, options: Options) -> Iterable[PlannedMachine]:
+    """Yield the dedicated machines with their weights, in the order of the file."""
     for machine in activity.machines:
         p = weight(machine.kwh, machine.site, options.rack_weight, activity.sites)
         yield PlannedMachine(machine.service, machine.account, machine.group, p, machine.quality)
 
 
-def _units(activity: ClusterActivity, contents: RackContents, options: Options) -> Iterable[Unit]:
+def units_of(activity: ClusterActivity, contents: RackContents, options: Options) -> Iterable[Unit]:
+    """Yield the racks with their weights and contents, in the order of `activity.racks`."""
     for rack in activity.racks:
         assets = contents.assets.get(rack.code, ())
         yield Unit(
@@ -139,7 +141,7 @@ def _units(activity: ClusterActivity, contents: RackContents, options: Options) 
         )
 
 
-def _cluster_weight(activity: ClusterActivity, options: Options) -> Fraction:
+def cluster_weight_of(activity: ClusterActivity, options: Options) -> Fraction:
     """Return W(k): IT kWh, or facility kWh, of the cluster's sites."""
     by_facility = options.rack_weight == "facility_kwh"
     return exact_sum(site.facility_kwh if by_facility else site.it_kwh for site in activity.sites.values())

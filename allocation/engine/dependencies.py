@@ -73,30 +73,51 @@ def resolve(network: Network, options: Options) -> Throughput:
         return _pass_on(network, {}, [[service] for service in network.services()], [])
     if options.dependencies == "rounds":
         return _in_rounds(network, options.rounds)
+    flows = effective_flows(network, options)
     if options.dependencies == "step_down":
-        order = _step_down_order(network, options)
-        place = {service: index for index, (service,) in enumerate(order)}
-        later = {
-            (provider, consumer): quantity
-            for (provider, consumer), quantity in network.flows.items()
-            if quantity and place[consumer] > place[provider]
-        }
-        return _pass_on(network, later, order, [])
-    used = {service for service, quantity in network.usage.items() if quantity}
-    closed = closed_classes(used, network.flows)
-    within = {service for members in closed for service in members}
-    flows = {edge: quantity for edge, quantity in network.flows.items() if quantity and edge[0] not in within}
+        return _pass_on(network, flows, _step_down_order(network, options), [])
     successors: dict[str, list[str]] = {service: [] for service in network.services()}
     for provider, consumer in sorted(flows):
         successors[provider].append(consumer)
-    return _pass_on(network, flows, components(successors), closed)
+    return _pass_on(network, flows, components(successors), _closed(network))
 
 
-def _in_rounds(network: Network, rounds: int) -> Throughput:
+def effective_flows(network: Network, options: Options) -> dict[tuple[str, str], Fraction]:
+    """Return what services deliver to each other as far as the method of `options.dependencies` counts it.
+
+    Output is usage plus these flows. `step_down` drops use by the service itself and by earlier ones; `reciprocal`
+    what closed classes deliver, which keep their amounts.
+    """
+    flows = {edge: quantity for edge, quantity in network.flows.items() if quantity}
+    if options.dependencies == "direct":
+        return {}
+    if options.dependencies == "step_down":
+        place = {service: index for index, (service,) in enumerate(_step_down_order(network, options))}
+        return {edge: quantity for edge, quantity in flows.items() if place[edge[1]] > place[edge[0]]}
+    if options.dependencies == "rounds":
+        return flows
+    within = {service for members in _closed(network) for service in members}
+    return {edge: quantity for edge, quantity in flows.items() if edge[0] not in within}
+
+
+def _closed(network: Network) -> list[list[str]]:
+    return closed_classes({service for service, quantity in network.usage.items() if quantity}, network.flows)
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """After some rounds: what each service has passed on and what is still on its way and stays, by service."""
+
+    passed: Mapping[str, Columns]
+    arrived: Mapping[str, Columns]
+    reached: Mapping[str, int]
+    output: Mapping[str, Fraction]
+
+
+def pass_in_rounds(network: Network, rounds: int) -> Rounds:
     """Pass on what services have in `rounds` rounds: T = sum of (P')^h D for h below `rounds`, with P from all output.
 
-    What is still on its way then, (P')^rounds D, stays where it has arrived: the service's leaves get it by usage, and
-    step 8 that of services without usage.
+    `arrived` is (P')^rounds D.
     """
     nothing = zeros(network.lines)
     output = dict(network.usage)
@@ -114,6 +135,16 @@ def _in_rounds(network: Network, rounds: int) -> Throughput:
                 following[consumer] = added(following[consumer], delivered)
                 reached[consumer] |= classes_before[provider]
         arrived = following
+    return Rounds(passed, arrived, reached, output)
+
+
+def _in_rounds(network: Network, rounds: int) -> Throughput:
+    """Pass on in rounds; what is still on its way then stays where it has arrived.
+
+    The service's leaves get it by usage, and step 8 that of services without usage.
+    """
+    found = pass_in_rounds(network, rounds)
+    passed, arrived, output = found.passed, found.arrived, found.output
     per_unit: dict[str, Columns] = {}
     kept: dict[str, Columns] = {}
     for service, used in ((service, network.usage.get(service, ZERO)) for service in arrived):
@@ -123,7 +154,7 @@ def _in_rounds(network: Network, rounds: int) -> Throughput:
             )
         else:
             kept[service] = arrived[service] if output.get(service) else added(passed[service], arrived[service])
-    return Throughput(per_unit, kept, reached, [])
+    return Throughput(per_unit, kept, found.reached, [])
 
 
 def _step_down_order(network: Network, options: Options) -> list[list[str]]:

@@ -26,7 +26,7 @@ from allocation.engine.fallbacks import (
 from allocation.engine.usage import CORE_GROUP, net
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from allocation.engine.clusters import ClusterPlan
     from allocation.engine.dependencies import Throughput
@@ -42,6 +42,29 @@ def find_recipients(plan: Plan, cluster: str, usage: Usage, history: Sequence[Us
 
     Reports NEGATIVE_NET_USAGE, NO_SOURCE, CLOSED_CLASS, EMPTY_CLUSTER and NO_USAGE_FALLBACK.
     """
+    return resolve_cluster(plan, cluster, usage, history, findings).settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Steps 6 to 8 of a cluster with what lies between them, for explaining a leaf.
+
+    `kept` holds what step 8 moves, by service; `spread_pool` what external accounts took of the pool
+    (`unused = account_pool`), line by line.
+    """
+
+    network: Network
+    netted: NetUsage
+    throughput: Throughput
+    earlier: Earlier
+    kept: Mapping[str, Columns]
+    spread_pool: Columns
+    fallbacks: Fallbacks
+    settlement: Settlement
+
+
+def resolve_cluster(plan: Plan, cluster: str, usage: Usage, history: Sequence[Usage], findings: Findings) -> Resolution:
+    """Run steps 6 to 8; arguments and findings as for `find_recipients`."""
     place = plan.clusters[cluster]
     netted = net(usage, plan.core_services)
     _flag_usage(place, netted, findings)
@@ -50,7 +73,7 @@ def find_recipients(plan: Plan, cluster: str, usage: Usage, history: Sequence[Us
     network = Network(services, reached, netted.total, place.flows, len(place.lines))
     throughput = resolve(network, plan.options)
     _report_closed(place, throughput, plan, findings)
-    earlier = _Earlier([net(past, plan.core_services) for past in history])
+    earlier = Earlier([net(past, plan.core_services) for past in history])
     settlement = Settlement(place)
     _add_usage(settlement, netted, throughput)
     _add_machines(settlement, plan)
@@ -69,11 +92,12 @@ def find_recipients(plan: Plan, cluster: str, usage: Usage, history: Sequence[Us
     ]
     _add_earlier(settlement, throughput, fallbacks, earlier)
     _add_special(settlement, throughput, fallbacks, plan)
-    return settlement
+    spread_pool = subtracted(place.pool, pool) if plan.options.unused == "account_pool" else zeros(len(place.lines))
+    return Resolution(network, netted, throughput, earlier, kept, spread_pool, fallbacks, settlement)
 
 
 @dataclass(frozen=True, slots=True)
-class _Earlier:
+class Earlier:
     """Usage of earlier packages, latest first."""
 
     months: Sequence[NetUsage]
@@ -83,6 +107,7 @@ class _Earlier:
         return next((month for month in self.months if month.total.get(service)), None)
 
     def has_usage_of(self, service: str) -> bool:
+        """Tell whether an earlier month has positive usage of `service`."""
         return self.month_of(service) is not None
 
 
@@ -151,7 +176,7 @@ def _add_machines(settlement: Settlement, plan: Plan) -> None:
         )
 
 
-def _add_earlier(settlement: Settlement, throughput: Throughput, fallbacks: Fallbacks, earlier: _Earlier) -> None:
+def _add_earlier(settlement: Settlement, throughput: Throughput, fallbacks: Fallbacks, earlier: Earlier) -> None:
     """Add the leaves that take a service's amounts by their shares in an earlier month."""
     place = settlement.place
     for service, columns in fallbacks.previous.items():

@@ -16,6 +16,7 @@ from pyarrow import csv as arrow_csv
 
 from accounts.models import Account
 from allocation.engine.frames import TABLES, Activity, Header, Kind, Usage
+from allocation.engine.lineage.trace import EXTERNAL_REST, INTERNAL_REST
 from allocation.exchange.columns import bigints
 from allocation.exchange.decimals import whole_numbers
 from allocation.exchange.methodology import read_options
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from allocation.engine.frames import Column
+    from allocation.engine.lineage.leaves import Target
     from allocation.models.activity import ActivityRow
 
 # A row of a region is split among its active clusters: rows of the cluster count `divisor` times, those of the region
@@ -123,6 +125,72 @@ def read_usage(package: Package, cluster: str) -> Usage:
     accounts, account = _names("accounts_account", "external_id", account)
     groups, group = _names("accounts_resourcegroup", "code", group)
     return Usage(services, accounts, groups, service, account, group, quantity, decimals, divisor)
+
+
+_BESIDE: Final = """
+WITH net AS (
+    SELECT used.service_id, used.account_id,
+           used.account_id = {{account}} AND used.service_id = {{service}} AS asked,
+           CASE WHEN known.kind = 'core' THEN 0 ELSE used.resource_group_id END AS leaf_group, sum({quantity}) AS total
+      FROM allocation_usagerow used
+      JOIN allocation_packageservice known ON known.package_id = {{package}} AND known.service_id = used.service_id
+     WHERE used.package_id = {{package}} AND (used.cluster_id = {{cluster}} OR used.region_id = {{region}})
+     GROUP BY 1, 2, 3, 4)
+SELECT service.code,
+       CASE WHEN net.asked THEN '' WHEN owner.internal THEN {{internal}} ELSE {{external}} END,
+       CASE WHEN net.asked THEN coalesce(part.code, 'core') ELSE 'rest' END,
+       trim_scale(sum(CASE WHEN net.asked THEN net.total ELSE greatest(net.total, 0) END))::text
+  FROM net
+  JOIN allocation_service service ON service.id = net.service_id
+  LEFT JOIN allocation_packageaccount owner
+    ON owner.package_id = {{package}} AND owner.account_id = net.account_id
+  LEFT JOIN accounts_resourcegroup part ON part.id = net.leaf_group
+ GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+
+
+def read_usage_beside(package: Package, target: Target) -> Usage | None:
+    """Return the usage of a cluster with the leaves of all but one account and service brought together.
+
+    What explaining a figure needs of it: as many rows as services and resource groups of the account, however many
+    accounts there are. None if the package does not have the cluster.
+    """
+    place = PackageCluster.objects.filter(package=package, cluster__code=target.cluster).first()
+    if place is None:
+        return None
+    sharing = _active_clusters(package, place.region_id)
+    shares = place.cluster_id in sharing
+    divisor = len(sharing) if shares else 1
+    shared = "CASE WHEN used.cluster_id IS NULL THEN used.quantity ELSE used.quantity * {divisor} END"
+    query = sql.SQL(_BESIDE.format(quantity=shared if divisor > 1 else "used.quantity")).format(
+        package=sql.Literal(package.pk),
+        cluster=sql.Literal(place.cluster_id),
+        region=sql.Literal(place.region_id if shares else None),
+        divisor=sql.Literal(divisor),
+        account=_id_of(Account.objects.filter(provider=package.provider_id, external_id=target.account)),
+        service=_id_of(Service.objects.filter(provider=package.provider_id, code=target.service)),
+        internal=sql.Literal(INTERNAL_REST),
+        external=sql.Literal(EXTERNAL_REST),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        rows = [(service, account or target.account, group, total) for service, account, group, total in cursor]
+    quantity, decimals = whole_numbers(pa.chunked_array([pa.array([row[3] for row in rows], type=pa.string())]))
+    services, service = _encoded([row[0] for row in rows])
+    accounts, account = _encoded([row[1] for row in rows])
+    groups, group = _encoded([row[2] for row in rows])
+    return Usage(services, accounts, groups, service, account, group, quantity, decimals, divisor)
+
+
+def _id_of(rows: models.QuerySet[Any]) -> sql.Literal:
+    return sql.Literal(rows.values_list("pk", flat=True).first() or 0)
+
+
+def _encoded(codes: list[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+    """Return the distinct codes, and for each code its index."""
+    place: dict[str, int] = {}
+    index = [place.setdefault(code, len(place)) for code in codes]
+    return tuple(place), np.array(index, dtype=np.int32)
 
 
 def used_services(package: Package, services: Collection[str]) -> frozenset[tuple[str, str]]:

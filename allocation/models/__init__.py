@@ -1,6 +1,7 @@
 """How much: packages, activity, methodology versions, runs, ledger, roll-ups, publications."""
 
 from allocation.models.activity import PackageAccount, PackageCluster, PackageService, ServiceUse, UsageRow
+from allocation.models.assurance import AssuranceLevel, VerificationStatement, VerifiedPublication
 from allocation.models.catalog import Cluster, Region, Service
 from allocation.models.ledger import LedgerRow, SpecialAccount
 from allocation.models.methodology import MethodologyVersion
@@ -30,6 +31,7 @@ __all__ = [
     "AccountTotal",
     "AllocationRun",
     "Asset",
+    "AssuranceLevel",
     "Cause",
     "Cluster",
     "ContainerTotal",
@@ -67,5 +69,7 @@ __all__ = [
     "Site",
     "SpecialAccount",
     "UsageRow",
+    "VerificationStatement",
+    "VerifiedPublication",
     "Withdrawal",
 ]

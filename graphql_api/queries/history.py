@@ -6,13 +6,24 @@ from typing import Annotated
 
 import strawberry
 
+from accounts.services.refusal import NotFound
 from allocation.selectors import coverage as coverage_selector
+from allocation.selectors import factors as factors_selector
 from allocation.selectors import methodologies as methodologies_selector
 from allocation.selectors import restatements as restatements_selector
 from allocation.selectors import runs as runs_selector
+from allocation.services import explanation
 from graphql_api.context import Context
+from graphql_api.errors import Code, RefusedError
 from graphql_api.pagination import Cursors, page_of, page_size
 from graphql_api.types.arguments import After, First, PeriodInput
+from graphql_api.types.explanation import (
+    EmissionFactor,
+    EmissionFactorConnection,
+    EmissionFactorEdge,
+    Explanation,
+    InExplain,
+)
 from graphql_api.types.history import (
     AllocationRun,
     AllocationRunConnection,
@@ -25,6 +36,9 @@ from graphql_api.types.history import (
     Restatement,
     RestatementConnection,
     RestatementEdge,
+    RestatementProposal,
+    RestatementProposalConnection,
+    RestatementProposalEdge,
 )
 
 Info = strawberry.Info[Context, None]
@@ -125,6 +139,75 @@ class HistoryQuery:
         page = page_of(rows, size=size, key=lambda row: (row.id,), cursors=cursors, after=key)
         edges = [RestatementEdge(cursor=cursor, node=Restatement.of(row)) for cursor, row in page.rows]
         return RestatementConnection(edges=edges, page_info=page.info)
+
+    @strawberry.field(
+        description="Restatements that were asked for, newest first, with who has to approve them: for operators, null"
+        " for everybody else."
+    )
+    async def restatement_proposals(
+        self,
+        info: Info,
+        waiting: Annotated[
+            bool | None, strawberry.argument(description="Only those that wait for a second operator.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+    ) -> RestatementProposalConnection | None:
+        """Proposals."""
+        if not info.context.viewer.is_operator:
+            return None
+        size, cursors = page_size(first), Cursors(("proposals", waiting), (int,))
+        key = cursors.read(after)
+        rows = await info.context.call(
+            restatements_selector.proposals,
+            viewer=info.context.viewer,
+            limit=size + 1,
+            waiting=bool(waiting),
+            before=_id(key),
+        )
+        page = page_of(rows, size=size, key=lambda row: (row.id,), cursors=cursors, after=key)
+        edges = [RestatementProposalEdge(cursor=cursor, node=RestatementProposal.of(row)) for cursor, row in page.rows]
+        return RestatementProposalConnection(edges=edges, page_info=page.info)
+
+    @strawberry.field(description="Why a published figure is what it is, step by step from source to resource group.")
+    async def explain(self, info: Info, input: InExplain) -> Explanation:
+        """Explanation."""
+        question = input.question()
+        published = await info.context.loaders.published(input.moment(info.context.now))
+        try:
+            given = await info.context.call(
+                explanation.explain, viewer=info.context.viewer, published=published, question=question
+            )
+        except NotFound as refusal:
+            raise RefusedError(str(refusal), Code.NOT_FOUND, field=refusal.field) from None
+        return Explanation(given=given)
+
+    @strawberry.field(description="Factors that published months were computed with, of the viewer's providers.")
+    async def emission_factors(
+        self,
+        info: Info,
+        provider: OfProvider = None,
+        period: OfPeriod = None,
+        first: First = None,
+        after: After = None,
+    ) -> EmissionFactorConnection:
+        """Factors."""
+        months = None if period is None else period.period()
+        size = page_size(first)
+        cursors = Cursors(("factors", provider, months), (int, str, str, str, str, str))
+        key = cursors.read(after)
+        rows = await info.context.call(
+            factors_selector.factors,
+            viewer=info.context.viewer,
+            published=info.context.published,
+            limit=size + 1,
+            provider=provider,
+            period=months,
+            after=None if key is None else factors_selector.FactorKey(int(key[0]), *map(str, key[1:])),
+        )
+        page = page_of(rows, size=size, key=lambda row: tuple(row.key), cursors=cursors, after=key)
+        edges = [EmissionFactorEdge(cursor=cursor, node=EmissionFactor(row=row)) for cursor, row in page.rows]
+        return EmissionFactorConnection(edges=edges, page_info=page.info)
 
 
 def _id(key: tuple[str | int, ...] | None) -> int | None:

@@ -12,10 +12,13 @@ from allocation.selectors.amounts import Method, Scope
 from allocation.selectors.children import ChildOrder
 from allocation.selectors.comparisons import Comparison
 from allocation.selectors.cube import CubeOrder, Dimension
+from allocation.selectors.explanations import Redaction
+from allocation.selectors.factors import FactorKind
 from allocation.selectors.nodes import Access, Status
 from allocation.selectors.spans import Granularity
 from allocation.selectors.standing import Reason
 from allocation.selectors.statuses import DataStatus
+from allocation.services.explanation import Driver, PlaceKind, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -209,20 +212,153 @@ described(
     },
 )
 
+
+described(
+    Redaction,
+    name="Redaction",
+    description="Why something is not told.",
+    values={
+        "PROVIDERS_BUSINESS": "It is the provider's own business: totals, racks, purchases.",
+        "OTHERS_USAGE": "It would tell what other customers use.",
+        "NOT_PERMITTED": "No role of the viewer reaches all that it is about.",
+    },
+)
+described(
+    FactorKind,
+    name="FactorKind",
+    description="What a factor is for.",
+    values={
+        "LOCATION": "Electricity by the grid where it was used.",
+        "RESIDUAL_MIX": "Electricity by the market that nothing was bought for.",
+        "GREEN": "The share of a site's electricity that is bought green.",
+        "UPSTREAM_LOCATION": "Fuel and energy upstream of the electricity, location-based.",
+        "UPSTREAM_MARKET": "Fuel and energy upstream of the electricity, market-based.",
+        "INSTRUMENT": "Electricity covered by certificates, contracts or a supplier's own factor.",
+        "GWP": "Global warming potential of a gas.",
+    },
+)
+described(
+    PlaceKind,
+    name="ExplanationPlaceKind",
+    description="What an amount stands at between two steps.",
+    values={
+        "SOURCE": "Rows that post: sites, gases, assets, shared pools.",
+        "CLUSTER": "The cluster as a whole.",
+        "RACKS": "All racks of the cluster, after its dedicated machines took their part.",
+        "RACK": "A rack or host pool.",
+        "OVERHEAD": "Network and management racks together.",
+        "POOL": "Unused capacity.",
+        "MACHINES": "Dedicated machines of one quality.",
+        "SERVICE": "A service in the cluster.",
+        "FALLBACK": "Services without usage together.",
+        "ACCOUNT": "The account.",
+        "RESOURCE_GROUP": "A resource group of the account.",
+    },
+)
+described(
+    Driver,
+    name="ExplanationDriver",
+    description="By what an amount is divided.",
+    values={
+        "WHOLE": "Not divided: all of it goes this way.",
+        "POSTING_UG": "Micrograms that were posted.",
+        "IT_KWH": "IT electricity in kWh.",
+        "FACILITY_KWH": "IT electricity in kWh times the PUE of the site.",
+        "UTILISATION": "Weighted share of the rack's resources.",
+        "USED_KWH": "Used IT electricity in kWh.",
+        "USED_EMISSIONS_UG": "Micrograms of the capacity in use.",
+        "SERVICE_UNITS": "Units of the service, or money at list prices.",
+        "ROUND": "What was passed on in the rounds, and what the last one left.",
+        "EARLIER_UNITS": "Units of the service in an earlier month.",
+        "EMISSIONS_UG": "Micrograms.",
+    },
+)
+described(
+    Stage,
+    name="ExplanationStage",
+    description="A step of the chain from source to resource group.",
+    values={
+        "SOURCE_TO_CLUSTER": "What is measured, times its factor, is the cluster's.",
+        "CLUSTER_TO_MACHINES": "Dedicated machines take their part first.",
+        "CLUSTER_TO_RACKS": "The rest is the racks'.",
+        "CLUSTER_TO_RACK": "Racks share by their electricity.",
+        "ASSET_TO_RACK": "The month's part of hardware that belongs to one rack.",
+        "RACK_TO_OVERHEAD": "A network or management rack hands on what it got.",
+        "OVERHEAD_TO_RACK": "The other racks share that by their electricity.",
+        "RACK_TO_POOL": "What no service uses of a rack.",
+        "RACK_TO_SERVICE": "What a service uses of a rack.",
+        "POOL_TO_SERVICE": "Services bear unused capacity.",
+        "SERVICE_TO_SERVICE": "What one service uses of another.",
+        "SERVICE_TO_ACCOUNT": "What the account uses of the service.",
+        "MACHINES_TO_ACCOUNT": "The account's own dedicated machines.",
+        "POOL_TO_ACCOUNT": "Accounts bear unused capacity.",
+        "SERVICE_TO_FALLBACK": "A service with emissions and without usage.",
+        "FALLBACK_TO_ACCOUNT": "The account's part of that.",
+        "ACCOUNT_TO_RESOURCE_GROUP": "The account's resource groups.",
+    },
+)
+
+
+class RestatementCause(enum.StrEnum):
+    """Why a month is published again; a hierarchy restatement follows from a change of structure."""
+
+    DATA = "data"
+    FACTOR = "factor"
+    METHOD = "method"
+    ERROR = "error"
+
+
+described(
+    RestatementCause,
+    name="RestatementCause",
+    description="Why a month is published again.",
+    values={
+        "DATA": "Better or late data.",
+        "FACTOR": "A new or corrected factor.",
+        "METHOD": "A new version of the method.",
+        "ERROR": "A mistake.",
+    },
+)
+
+
+class AssuranceLevel(enum.StrEnum):
+    """How sure a verifier is."""
+
+    LIMITED = "limited"
+    REASONABLE = "reasonable"
+
+
+described(
+    AssuranceLevel,
+    name="AssuranceLevel",
+    description="How sure a verifier is.",
+    values={
+        "LIMITED": "Nothing came to attention that speaks against it.",
+        "REASONABLE": "In the verifier's opinion it is right in all material respects.",
+    },
+)
+
 __all__ = [
     "Access",
     "AccessDecision",
+    "AssuranceLevel",
     "ChildOrder",
     "Comparison",
     "CubeOrder",
     "DataStatus",
     "Dimension",
+    "Driver",
+    "FactorKind",
     "Granularity",
     "Kind",
     "LocationLevel",
     "Method",
+    "PlaceKind",
     "Reason",
+    "Redaction",
+    "RestatementCause",
     "Scope",
+    "Stage",
     "Status",
     "View",
 ]

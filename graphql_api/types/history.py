@@ -8,22 +8,27 @@ from typing import Annotated
 import strawberry
 
 from allocation.policies import NodeKey
+from allocation.selectors import assurance
+from allocation.selectors import restatements as restatements_selector
+from allocation.selectors.assurance import VerificationStatement as DomainStatement
 from allocation.selectors.coverage import Coverage as DomainCoverage
 from allocation.selectors.coverage import CoveredMonth as DomainCoveredMonth
 from allocation.selectors.methodologies import Methodology
-from allocation.selectors.restatements import Changed, RestatedMonth
+from allocation.selectors.restatements import Changed, LeafDifference, LeafKey, Proposal, RestatedMonth
 from allocation.selectors.runs import Run
 from allocation.selectors.statuses import Presence
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
-from graphql_api.pagination import PageInfo
+from graphql_api.pagination import Cursors, PageInfo, page_of, page_size
 from graphql_api.scalars import BigInt, Month, global_id
+from graphql_api.types.arguments import After, First
 from graphql_api.types.emissions import Emissions
 from graphql_api.types.enums import DataStatus
 from graphql_api.types.nodes import Node, key_of
 
 Info = strawberry.Info[Context, None]
 _PERCENT = 100
+_PPM_PER_PERCENT = 10_000
 
 
 @strawberry.type(description="A version of a provider's allocation method; binds for ever once a month is published.")
@@ -72,10 +77,66 @@ class MethodologyVersion(Node):
         """Months."""
         return [Month(month) for month in self.row.months]
 
+    @strawberry.field(description="What third parties stated about this version, newest first.")
+    async def verification_statements(self, info: Info) -> list[VerificationStatement]:
+        """Statements."""
+        rows = await info.context.call(
+            assurance.statements,
+            viewer=info.context.viewer,
+            published=info.context.published,
+            version_ids=[self.row.id],
+        )
+        return [VerificationStatement.of(row) for row in rows]
+
     @classmethod
     def of(cls, row: Methodology) -> MethodologyVersion:
         """Convert."""
         return cls(id=strawberry.ID(global_id("MethodologyVersion", row.id)), row=row)
+
+
+@strawberry.type(description="A third party's statement about a method, or about months as they were published then.")
+class VerificationStatement(Node):
+    """A statement."""
+
+    provider: str = strawberry.field(description="Code of the provider.")
+    verifier: str = strawberry.field(description="Who verified.")
+    standard: str = strawberry.field(description="By which standard.")
+    level: str = strawberry.field(description="Level of assurance: limited or reasonable.")
+    scope: str = strawberry.field(description="What was verified, in the verifier's words.")
+    period_from: Month | None = strawberry.field(description="First month verified; null for a method.")
+    period_until: Month | None = strawberry.field(description="Month after the last one verified; null for a method.")
+    document_url: str = strawberry.field(description="Where the statement can be read.")
+    document_sha256: str | None = strawberry.field(
+        name="documentSha256", description="SHA-256 of the document in hexadecimal; null if it was not recorded."
+    )
+    issued_on: date = strawberry.field(description="Date of the statement.")
+    about_method: bool = strawberry.field(description="Whether it is about a method, not about months.")
+    months: list[Month] = strawberry.field(
+        description="Months that it covers as they are shown here, in order; empty for a method."
+    )
+    left_behind: list[Month] = strawberry.field(
+        description="Months that were published again after it was made: what is shown of them, it does not cover."
+    )
+
+    @classmethod
+    def of(cls, row: DomainStatement) -> VerificationStatement:
+        """Convert."""
+        return cls(
+            id=strawberry.ID(global_id("VerificationStatement", row.id)),
+            provider=row.provider_code,
+            verifier=row.verifier,
+            standard=row.standard,
+            level=row.level,
+            scope=row.scope,
+            period_from=None if row.period_from is None else Month(row.period_from),
+            period_until=None if row.period_until is None else Month(row.period_until),
+            document_url=row.document_url,
+            document_sha256=row.document_sha256 or None,
+            issued_on=row.issued_on,
+            about_method=row.methodology_version_id is not None,
+            months=[Month(month) for month in row.months],
+            left_behind=[Month(month) for month in row.left_behind],
+        )
 
 
 @strawberry.type(description="An option of a method.")
@@ -178,6 +239,64 @@ class RestatementChange:
     after: Emissions = strawberry.field(description="As it was published then.")
 
 
+@strawberry.type(description="What a line of a leaf was and is.")
+class LineDifference:
+    """A line."""
+
+    line: str = strawberry.field(description="Code of the line in the package format; energy_wh is electricity.")
+    unit: str = strawberry.field(description="Unit of the integers: ug CO2e or Wh.")
+    before: BigInt | None = strawberry.field(description="As it was published before; null where it did not exist.")
+    after: BigInt | None = strawberry.field(description="As it was published then; null where it does not exist.")
+    difference: BigInt = strawberry.field(description="After - before.")
+
+
+@strawberry.type(description="A leaf that a restatement changed.")
+class LeafChange:
+    """A leaf."""
+
+    account: str = strawberry.field(description="The provider's id of the account.")
+    resource_group: str = strawberry.field(description="Code of the resource group.")
+    service: str = strawberry.field(description="Code of the service.")
+    cluster: str = strawberry.field(description="Code of the cluster.")
+    lines: list[LineDifference] = strawberry.field(description="Lines that changed.")
+
+    @classmethod
+    def of(cls, row: LeafDifference) -> LeafChange:
+        """Convert."""
+        return cls(
+            account=row.key.account,
+            resource_group=row.key.resource_group,
+            service=row.key.service,
+            cluster=row.key.cluster,
+            lines=[
+                LineDifference(
+                    line=one.line,
+                    unit="Wh" if one.line == "energy_wh" else "ug CO2e",
+                    before=None if one.before is None else BigInt(one.before),
+                    after=None if one.after is None else BigInt(one.after),
+                    difference=BigInt((one.after or 0) - (one.before or 0)),
+                )
+                for one in row.lines
+            ],
+        )
+
+
+@strawberry.type(description="A leaf in a list.")
+class LeafChangeEdge:
+    """Relay edge."""
+
+    cursor: str = strawberry.field(description="Place in the list, for `after`.")
+    node: LeafChange = strawberry.field(description="The leaf.")
+
+
+@strawberry.type(description="Leaves that a restatement changed, one page of them, by their codes.")
+class LeafChangeConnection:
+    """Relay connection."""
+
+    edges: list[LeafChangeEdge] = strawberry.field(description="The leaves of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+
+
 @strawberry.type(description="A month that was published again.")
 class Restatement(Node):
     """A restatement."""
@@ -219,6 +338,52 @@ class Restatement(Node):
         """Methodology before."""
         return self.row.previous_methodology
 
+    @strawberry.field(description="User name of who asked for it; null for the system, and for all but operators.")
+    def author(self) -> str | None:
+        """Author."""
+        return self.row.author
+
+    @strawberry.field(
+        description="User name of the second operator; null if none was needed, and for all but operators."
+    )
+    def approver(self) -> str | None:
+        """Approver."""
+        return self.row.approver
+
+    @strawberry.field(
+        description="The leaves below a node that changed, with the integers before and after, as far as the viewer may"
+        " see them. Of a node with more than 500 accounts ask one further down. A restatement with the cause hierarchy"
+        " changes no leaf."
+    )
+    async def leaves(
+        self,
+        info: Info,
+        node_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the node.")],
+        first: First = None,
+        after: After = None,
+    ) -> LeafChangeConnection:
+        """Leaves."""
+        node: NodeKey | None = key_of(node_id)
+        if node is None:
+            raise bad_input("nodeId is not the id of a node of the hierarchy.", field="nodeId")
+        size = page_size(first)
+        cursors = Cursors(("restated leaves", self.row.id, node), (str, str, str, str))
+        key = cursors.read(after)
+        try:
+            rows = await info.context.call(
+                restatements_selector.leaf_differences,
+                viewer=info.context.viewer,
+                asked=Changed(node, self.row),
+                limit=size + 1,
+                after=None if key is None else LeafKey(*map(str, key)),
+            )
+        except restatements_selector.TooManyLeaves:
+            most = restatements_selector.MAX_LEAF_ACCOUNTS
+            raise bad_input(f"Leaves are listed for at most {most} accounts.", field="nodeId", limit=most) from None
+        page = page_of(rows, size=size, key=lambda row: tuple(row.key), cursors=cursors, after=key)
+        edges = [LeafChangeEdge(cursor=cursor, node=LeafChange.of(row)) for cursor, row in page.rows]
+        return LeafChangeConnection(edges=edges, page_info=page.info)
+
     @strawberry.field(description="By how much the total of a node changed, as far as the viewer may see it.")
     async def change(
         self, info: Info, node_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the node.")]
@@ -234,6 +399,106 @@ class Restatement(Node):
     def of(cls, row: RestatedMonth) -> Restatement:
         """Convert."""
         return cls(id=strawberry.ID(global_id("Restatement", row.id)), row=row)
+
+
+@strawberry.type(
+    description="A restatement that was asked for: published at once, waiting for a second operator, or decided."
+)
+class RestatementProposal(Node):
+    """A proposal."""
+
+    row: strawberry.Private[Proposal]
+
+    @strawberry.field(description="Code of the provider.")
+    def provider(self) -> str:
+        """Provider."""
+        return self.row.provider_code
+
+    @strawberry.field(description="The month.")
+    def month(self) -> Month:
+        """Month."""
+        return Month(self.row.month)
+
+    @strawberry.field(description="Global id of the run that it publishes.")
+    def run_id(self) -> strawberry.ID:
+        """Run."""
+        return strawberry.ID(global_id("AllocationRun", self.row.run_id))
+
+    @strawberry.field(description="data, factor, method, hierarchy or error.")
+    def cause(self) -> str:
+        """Cause."""
+        return self.row.cause
+
+    @strawberry.field(description="The reason, for the readers.")
+    def reason(self) -> str:
+        """Reason."""
+        return self.row.reason
+
+    @strawberry.field(description="User name of who asked for it; null for the system.")
+    def author(self) -> str | None:
+        """Author."""
+        return self.row.author
+
+    @strawberry.field(description="When it was asked for.")
+    def proposed_at(self) -> datetime:
+        """Proposal."""
+        return self.row.proposed_at
+
+    @strawberry.field(
+        description="Largest relative difference of any node's total, in percent rounded down to 0.0001; null where"
+        " zero became positive."
+    )
+    def largest_difference_percent(self) -> float | None:
+        """Difference."""
+        found = self.row.largest_difference_ppm
+        return None if found is None else found / _PPM_PER_PERCENT
+
+    @strawberry.field(description="Why a second operator has to approve; null if none has to.")
+    def approval_because(self) -> str | None:
+        """Reason of the approval."""
+        return self.row.approval_because or None
+
+    @strawberry.field(description="User name of the second operator; null while it waits, and if none was needed.")
+    def approver(self) -> str | None:
+        """Approver."""
+        return self.row.approver
+
+    @strawberry.field(description="When it was published or rejected; null while it waits.")
+    def decided_at(self) -> datetime | None:
+        """Decision."""
+        return self.row.decided_at
+
+    @strawberry.field(description="Why it was rejected; null if it was not.")
+    def rejected_because(self) -> str | None:
+        """Rejection."""
+        return self.row.rejected_because or None
+
+    @strawberry.field(description="Global id of the restatement that came of it; null while there is none.")
+    def restatement_id(self) -> strawberry.ID | None:
+        """Restatement."""
+        found = self.row.publication_id
+        return None if found is None else strawberry.ID(global_id("Restatement", found))
+
+    @classmethod
+    def of(cls, row: Proposal) -> RestatementProposal:
+        """Convert."""
+        return cls(id=strawberry.ID(global_id("RestatementProposal", row.id)), row=row)
+
+
+@strawberry.type(description="A proposal in a list.")
+class RestatementProposalEdge:
+    """Relay edge."""
+
+    cursor: str = strawberry.field(description="Place in the list, for `after`.")
+    node: RestatementProposal = strawberry.field(description="The proposal.")
+
+
+@strawberry.type(description="Restatements that were asked for, one page of them, newest first.")
+class RestatementProposalConnection:
+    """Relay connection."""
+
+    edges: list[RestatementProposalEdge] = strawberry.field(description="The proposals of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
 
 
 @strawberry.type(description="What a provider reports of one month.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from allocation.policies import NodeKey
-from allocation.selectors import cube, methodologies, spans
+from allocation.selectors import assurance, cube, methodologies, spans
 from allocation.selectors.comparisons import Comparison, compared
 from allocation.selectors.cube import CubePage, CubeRow, Grouping
 from allocation.selectors.emissions import Series, runs_behind
@@ -21,7 +21,7 @@ from graphql_api.types.emissions import Emissions, EmissionsPoint, Mass, Omissio
 from graphql_api.types.enums import CubeOrder, Dimension, Granularity, LocationLevel, Method, Scope
 
 if TYPE_CHECKING:
-    from graphql_api.types.history import MethodologyVersion
+    from graphql_api.types.history import MethodologyVersion, VerificationStatement
     from graphql_api.types.nodes import Account, AccountGroup, ResourceGroup
 
 Info = strawberry.Info[Context, None]
@@ -355,6 +355,30 @@ class EmissionsSummary:
             methodologies.of_runs, viewer=info.context.viewer, published=question.published, run_ids=runs
         )
         return [Version.of(row) for row in rows]
+
+    @strawberry.field(
+        description="What third parties stated about the months and the methods behind the total, newest first; months"
+        " that were published again since are marked as left behind."
+    )
+    async def verification_statements(
+        self, info: Info
+    ) -> list[Annotated[VerificationStatement, strawberry.lazy("graphql_api.types.history")]]:
+        """Statements."""
+        from graphql_api.types.history import VerificationStatement as Statement  # noqa: PLC0415 history has summaries
+
+        series = await self._series(info)
+        question, _ = await info.context.loaders.question_by_asked.load(self.asked)
+        runs = runs_behind(series, question.published)
+        if not runs:
+            return []
+        rows = await info.context.call(
+            assurance.behind,
+            viewer=info.context.viewer,
+            published=question.published,
+            run_ids=runs,
+            period=self.asked.period,
+        )
+        return [Statement.of(row) for row in rows]
 
     @strawberry.field(description="Whether nothing is left out of the total.")
     async def complete(self, info: Info) -> bool:

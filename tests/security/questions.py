@@ -12,6 +12,9 @@ NUMBERS = f"""{{ status kgCO2e microgramsCO2e electricityKwh electricityWattHour
 PAGE = "pageInfo { hasNextPage }"
 
 
+STATED = "verificationStatements { verifier months leftBehind }"
+
+
 def _summary(fields: str) -> str:
     return f"emissions(period: $period) {{ {fields} }}"
 
@@ -27,7 +30,8 @@ OF_A_NODE = {
     "its total as of a date": f'emissions(period: $period, asOf: "2026-05-20T12:00:00Z") {{ total {NUMBERS} }}',
     "its history": _summary(f"byMonth {_POINT} byQuarter {_POINT} byYear {_POINT}"),
     "its change": _summary(f"comparedWith(period: PREVIOUS_PERIOD) {{ ratio before {NUMBERS} difference {MASS} }}"),
-    "its method": _summary("methodologyVersions { months options { name } }"),
+    "its method": _summary(f"methodologyVersions {{ months options {{ name }} {STATED} }}"),
+    "what was verified": _summary(STATED),
     "by service": _summary(_listed("byService(first: 15)", f"node {{ service {{ code }} emissions {NUMBERS} }}")),
     "by place": _summary(_listed("byLocation(first: 15)", f"node {{ location {{ code }} emissions {NUMBERS} }}")),
     "by scope": _summary(f"byScope {{ mass {MASS} }}"),
@@ -59,10 +63,22 @@ VALUES = f"""query($ids: [ID!]!, $period: PeriodInput!) {{
 RUNS = f"""{{ allocationRuns {{ {PAGE} edges {{ node {{ id details {{
   attempt findings ledgerRows packageNumber percent requestedBy }} }} }} }} }}"""
 RESTATED = f"""query($id: ID!) {{ restatements {{ {PAGE} edges {{ node {{ id change(nodeId: $id) {{
-  before {NUMBERS} after {NUMBERS} }} }} }} }} }}"""
+  before {NUMBERS} after {NUMBERS} }}
+  leaves(nodeId: $id) {{ {PAGE} edges {{ node {{ account lines {{ before after difference }} }} }} }} }} }} }} }}"""
+PROPOSED = f"""{{ restatementProposals {{ {PAGE} edges {{ node {{
+  id largestDifferencePercent }} }} }} }}"""
 METHODS = f"{{ methodologies {{ {PAGE} edges {{ node {{ name months options {{ name }} }} }} }} }}"
 COVERED = """query($period: PeriodInput!) { coverage(input: {period: $period}) {
   providers { provider releaseDay releaseLagMonths months { month status } services { code } } } }"""
+
+EXPLAINED = """query($id: ID!, $month: Month!) {
+  explain(input: {nodeId: $id, month: $month, service: "compute", cluster: "one"}) {
+    inputsLeftOut options { name } redactions { field }
+    inputs { file row quantity }
+    lines { amount estimated source leavesLeftOut leaves { amount extraUnit } factors { value }
+      postings { amount rows { row } }
+      steps { from { code } to { code } members rows { row } } } } }"""
+FACTORS = f"{{ emissionFactors {{ {PAGE} edges {{ node {{ value }} }} }} }}"
 
 DOCUMENTS = {
     "the way to it": WAY,
@@ -77,6 +93,9 @@ DOCUMENTS = {
     "restatements": RESTATED,
     "methods": METHODS,
     "coverage": COVERED,
+    "proposals": PROPOSED,
+    "explain": EXPLAINED,
+    "factors": FACTORS,
 }
 
 _ERRORS = "... on PermissionDenied { code } ... on NotFound { code }"
@@ -96,8 +115,25 @@ MUTATIONS = {
     "publishRun": "input: {runId: $run}",
     "withdrawRun": 'input: {runId: $run, reason: "x"}',
     "lockMonth": 'input: {provider: "cloud", month: "2026-03"}',
+    "restateMonth": 'input: {runId: $run, cause: DATA, reason: "x"}',
+    "approveRestatement": "input: {proposalId: $proposal}",
+    "rejectRestatement": 'input: {proposalId: $proposal, reason: "x"}',
+    "recordVerificationStatement": """input: {provider: "cloud", period: {from: "2026-03", until: "2026-04"},
+        verifier: "x", standard: "x", level: LIMITED, scope: "x", documentUrl: "https://x.example/",
+        issuedOn: "2026-01-01"}""",
 }
-OPERATIONS = frozenset({"requestAllocation", "publishRun", "withdrawRun", "lockMonth"})
+OPERATIONS = frozenset(
+    {
+        "requestAllocation",
+        "publishRun",
+        "withdrawRun",
+        "lockMonth",
+        "restateMonth",
+        "approveRestatement",
+        "rejectRestatement",
+        "recordVerificationStatement",
+    }
+)
 
 
 def of_nodes(selection: str, count: int) -> str:
@@ -110,6 +146,10 @@ def of_nodes(selection: str, count: int) -> str:
 def mutation(name: str) -> str:
     """The document of a mutation; only the variables that its input names are declared."""
     given = MUTATIONS[name]
-    used = [variable for variable in ("group", "directory", "account", "delegation", "run") if f"${variable}" in given]
+    used = [
+        variable
+        for variable in ("group", "directory", "account", "delegation", "run", "proposal")
+        if f"${variable}" in given
+    ]
     declared = f"({', '.join(f'${variable}: ID!' for variable in used)})" if used else ""
     return f"mutation{declared} {{ {name}({given}) {{ __typename {_ERRORS} }} }}"

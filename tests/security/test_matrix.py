@@ -32,7 +32,7 @@ from graphql import (
 
 from accounts.models import AuditEntry, ResourceDirectory, User
 from accounts.months import format_month, shift
-from allocation.models import AllocationRun
+from allocation.models import AllocationRun, Service
 from graphql_api.scalars import global_id
 from graphql_api.schema import schema
 from tests.security import questions
@@ -342,12 +342,45 @@ def test_runs_and_restatements_tell_customers_nothing_of_others(world: World) ->
         for node in ASKED:
             answer = data(world, actor, questions.RESTATED, id=identity(node))
             if not any((node, month) in seen or _sees_below(world, seen, node, month) for month in MONTHS):
-                assert figures([edge["node"]["change"] for edge in answer["restatements"]["edges"]]) == [], actor
+                told = [(edge["node"]["change"], edge["node"]["leaves"]) for edge in answer["restatements"]["edges"]]
+                assert figures(list(map(list, told))) == [], actor
+        assert (data(world, actor, questions.PROPOSED)["restatementProposals"] is None) == (actor != "operator")
 
 
-def test_methods_and_coverage_are_no_way_around(world: World) -> None:
+def test_a_figure_is_explained_to_those_who_see_it(world: World) -> None:
+    """The figure itself and nothing more; the operator's answer needs inputs, which these worlds have none of."""
+    account = Node(ACCOUNT, MOVER)
+    for month in (BEFORE[1], AFTER[1]):
+        shown = world.model.shown(world.model.accounts[account], month)
+        assert shown is not None
+        told = {
+            leaf.resource_group: ug
+            for leaf, ug in shown.figures.items()
+            if world.model.resource_groups[leaf.resource_group] == account
+            and Service.objects.get(pk=leaf.service).code == "compute"
+        }
+        for actor, person in world.actors.items():
+            seen, names = world.model.numbers(person, world.now), known(world, actor)
+            for node in (account, _part_of(world, MOVER)):
+                mine = {part: ug for part, ug in told.items() if node in {account, part}}
+                answer = ask(world, actor, questions.EXPLAINED, id=identity(node), month=format_month(month))
+                if actor == "operator":
+                    continue
+                if identity(node) not in names or ((node, month) in seen and not mine):
+                    assert [error["extensions"]["code"] for error in answer["errors"]] == ["NOT_FOUND"], (actor, node)
+                elif (node, month) in seen:
+                    (line,) = answer["data"]["explain"]["lines"]
+                    assert int(line["amount"]) == sum(mine.values()), (actor, node)
+                    assert (line["source"], line["postings"]) == (None, [])
+                else:
+                    assert answer["data"]["explain"]["lines"] == [], (actor, node)
+
+
+def test_methods_factors_and_coverage_are_no_way_around(world: World) -> None:
     for actor in world.actors:
-        for document, given in ((questions.METHODS, {}), (questions.COVERED, {"period": one_month(AFTER[0])})):
+        asked: list[tuple[str, dict[str, Any]]] = [(questions.METHODS, {}), (questions.FACTORS, {})]
+        asked.append((questions.COVERED, {"period": one_month(AFTER[0])}))
+        for document, given in asked:
             answer = data(world, actor, document, **given)
             assert "microgramsCO2e" not in json.dumps(answer)
 
@@ -371,6 +404,7 @@ def test_a_change_is_refused_in_one_voice_to_everybody_without_the_right(world: 
         "account": identity(Node(ACCOUNT, MOVER)),
         "delegation": global_id("Delegation", world.model.delegations[0].id),
         "run": global_id("AllocationRun", AllocationRun.objects.latest("pk").pk),
+        "proposal": global_id("RestatementProposal", 1),
     }
     document, before = questions.mutation(name), AuditEntry.objects.count()
     given = {key: value for key, value in ends.items() if f"${key}" in document}

@@ -11,7 +11,10 @@ import pytest
 from django.db import connection, transaction
 from django.db.utils import ProgrammingError
 
+from accounts.models import User
 from accounts.web_role import PROTECTED, WEB_ROLE, as_web
+from allocation.models import AllocationRun
+from allocation.services import partitions
 from tests.factories import people
 from tests.factories.hierarchy import NOW
 from tests.read_model.world import World, small_world
@@ -19,10 +22,11 @@ from tests.read_model.world import World, small_world
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from accounts.models import User
 
 pytestmark = pytest.mark.django_db
 
+# Usage is smaller than micrograms may be.
+SMALL = 1_000_003
 BARE = "SELECT count(*) FROM {}"
 LEAVES = """
 SELECT run.month::text, account.external_id, part.code, row.ug
@@ -35,7 +39,28 @@ JOIN accounts_resourcegroup part ON part.id = row.resource_group_id
 
 @pytest.fixture
 def world(db: None) -> World:  # noqa: ARG001 the database is needed
-    return small_world()
+    return world_with_usage()
+
+
+def world_with_usage() -> World:
+    """The small world, with a row of usage for each leaf and line of its ledgers."""
+    world = small_world()
+    for run_id, package_id in (
+        AllocationRun.objects.distinct("package_id").order_by("package_id", "pk").values_list("pk", "package_id")
+    ):
+        part = partitions.usage_of(package_id)
+        partitions.create(part)
+        into = f"{part.table} (package_id, cluster_id, service_id, account_id, resource_group_id, quantity)"
+        columns = f"cluster_id, service_id, account_id, resource_group_id, mod(ug, {SMALL})"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {into} SELECT %s, {columns} FROM allocation_ledgerrow"  # noqa: S608 our own table
+                " WHERE run_id = %s AND account_id IS NOT NULL",
+                [package_id, run_id],
+            )
+        partitions.index(part)
+        partitions.attach(part)
+    return world
 
 
 def counts(viewer_id: int | None, now: datetime | None = NOW) -> dict[str, int]:
@@ -69,7 +94,7 @@ def test_the_owner_reads_on_after_the_transaction_and_the_web_role_has_no_viewer
 
 @pytest.mark.django_db(transaction=True)
 def test_nothing_leaks_into_the_next_request_of_a_pooled_connection() -> None:
-    world = small_world()
+    world = world_with_usage()
     assert all(counts(world.made["operator"].pk).values())
     with connection.cursor() as cursor:
         # The connection was never closed: the next transaction on it knows neither role nor viewer nor instant.
@@ -131,6 +156,31 @@ def leaves(user: User) -> set[tuple[str, str, str, int]]:
     with as_web(viewer_id=user.pk, now=NOW), connection.cursor() as cursor:
         cursor.execute(LEAVES)
         return set(cursor.fetchall())
+
+
+USED = """
+SELECT package.month::text, account.external_id, part.code, row.quantity::bigint
+FROM allocation_usagerow row
+JOIN allocation_package package ON package.id = row.package_id
+JOIN accounts_account account ON account.id = row.account_id
+JOIN accounts_resourcegroup part ON part.id = row.resource_group_id
+"""
+
+
+def test_of_usage_everybody_reads_what_they_read_of_the_ledger(world: World) -> None:
+    runs = list(AllocationRun.objects.distinct("package_id").order_by("package_id", "pk").values_list("pk", flat=True))
+    seen = {}
+    for name, user in world.made.items():
+        if not isinstance(user, User):
+            continue
+        with as_web(viewer_id=user.pk, now=NOW), connection.cursor() as cursor:
+            cursor.execute(USED)
+            used = set(cursor.fetchall())
+            cursor.execute(f"{LEAVES} WHERE row.run_id = ANY(%s)", [runs])
+            assert used == {(*leaf, ug % SMALL) for *leaf, ug in cursor.fetchall()}, name
+        seen[name] = len(used)
+    assert len(set(seen.values())) > 3
+    assert seen["nobody"] == 0
 
 
 def test_a_moved_account_is_seen_by_either_parent_in_its_own_months(world: World) -> None:

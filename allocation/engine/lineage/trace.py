@@ -1,0 +1,165 @@
+"""The lineage of an account's leaves of one service in one cluster, line by line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from allocation.engine.clusters import plan_cluster
+from allocation.engine.findings import Findings
+from allocation.engine.lineage.hardware import RackRows, add_hardware
+from allocation.engine.lineage.leaves import (
+    Asked,
+    add_account,
+    add_resource_groups,
+    machines_by_group,
+    usage_by_group,
+)
+from allocation.engine.lineage.origins import postings
+from allocation.engine.lineage.services import add_services, flow_rows
+from allocation.engine.lineage.steps import Graph, Place, PlaceKind, behind, brought_together
+from allocation.engine.plan import Plan, survey
+from allocation.engine.recipients import resolve_cluster
+from allocation.engine.rows import rows
+from allocation.engine.units import exact_sum
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from fractions import Fraction
+
+    from allocation.engine.frames import Activity, Usage
+    from allocation.engine.lineage.leaves import Target
+    from allocation.engine.lineage.origins import Posting
+    from allocation.engine.lineage.steps import Step
+    from allocation.engine.plan import Survey
+    from allocation.engine.recipients import Resolution
+
+
+EXTERNAL_REST: Final = "(rest)"
+INTERNAL_REST: Final = "(internal rest)"
+"""Accounts under which the usage of all other accounts may be brought together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """One line of the target, in µg (Wh on the energy line).
+
+    `posted` is the exact sum of the postings that go to the cluster, `x_ug` the integer that it is rounded to (half to
+    even), `source_ug` = x + the postings of racks what is conserved. `steps` lead from there to `exact` by resource
+    group; each group's integer is its floor or one more.
+    """
+
+    line: str
+    postings: tuple[Posting, ...]
+    posted: Fraction
+    x_ug: int
+    source_ug: int
+    steps: tuple[Step, ...]
+    exact: dict[str, Fraction]
+
+    @property
+    def total(self) -> Fraction:
+        """The account's exact amount."""
+        return exact_sum(self.exact.values())
+
+
+def trace(  # noqa: PLR0913 what settle takes, and what is asked
+    activity: Activity,
+    target: Target,
+    usage: Usage,
+    history: Sequence[Usage] = (),
+    *,
+    lines: Sequence[str] | None = None,
+    racks_apart: int = 50,
+) -> list[Lineage]:
+    """Explain the leaves of an account: every step with its exact share.
+
+    Args:
+        activity: the month.
+        target: cluster, service and account.
+        usage: the usage of the cluster; leaves other than the target's may be brought together, service by service,
+            under `EXTERNAL_REST` and `INTERNAL_REST`, as long as their net usage (never below 0) adds up to the same.
+        history: as for `settle`.
+        lines: only these; every line of the cluster if None.
+        racks_apart: racks shown one by one on a line; the others are brought together.
+
+    Raises:
+        PackageRejectedError: CLOSED_CLASS, if the options call it an error.
+        ArithmeticError: the steps do not multiply back to what the engine computes.
+    """
+    findings = Findings()
+    found = survey(activity, findings)
+    findings.raise_if_rejected()
+    options, here = activity.header.options, found.clusters[target.cluster]
+    core = frozenset(str(row.service) for row in rows(activity.tables["services"]) if row.kind == "core")
+    own_teams = (str(row.account) for row in rows(activity.tables["accounts"]) if row.internal)
+    internal = frozenset({INTERNAL_REST, *own_teams})
+    place = plan_cluster(here, found.contents, options, findings)
+    plan = Plan(options, core, internal, {target.cluster: place}, found.places.regions, (), found.sites)
+    resolution = resolve_cluster(plan, target.cluster, usage, history, findings)
+    traced = _Traced(activity, found, plan, resolution, target)
+    chosen = place.lines if lines is None else [line for line in place.lines if line in lines]
+    return [traced.line(line, racks_apart) for line in chosen]
+
+
+@dataclass(frozen=True, slots=True)
+class _Traced:
+    """A cluster whose leaves are explained."""
+
+    activity: Activity
+    survey: Survey
+    plan: Plan
+    resolution: Resolution
+    target: Target
+
+    def line(self, line: str, racks_apart: int) -> Lineage:
+        target, options = self.target, self.plan.options
+        index = self.plan.clusters[target.cluster].lines.index(line)
+        here = self.survey.clusters[target.cluster]
+        origins = postings(self.activity, self.survey, target.cluster, line)
+        graph = Graph()
+        read = RackRows.read(self.activity)
+        add_hardware(graph, here, self.survey.contents, options=options, origins=origins, read=read, line=line)
+        by_flow = flow_rows(self.activity, self.survey.places, target.cluster)
+        gross = add_services(graph, self.resolution, options, index, by_flow)
+        add_account(graph, self.resolution, self.plan, gross, Asked(target, index))
+        exact, account = self._exact(index), Place(PlaceKind.ACCOUNT, target.account)
+        if graph.at(account) != exact_sum(exact.values()):
+            raise ArithmeticError(f"the steps to {target} on {line} do not multiply back to its amount")
+        add_resource_groups(graph, account, exact, self._usage(exact))
+        steps = behind(graph.steps, account)
+        for kind in (PlaceKind.RACK, PlaceKind.SOURCE):
+            steps = brought_together(steps, kind, racks_apart)
+        last = [step for step in graph.steps if step.source == account]
+        source = here.sources[line]
+        return Lineage(
+            line=line,
+            postings=tuple(origins),
+            posted=exact_sum(source.shared),
+            x_ug=source.x_ug,
+            source_ug=source.total_ug,
+            steps=(*steps, *last),
+            exact=exact,
+        )
+
+    def _exact(self, index: int) -> dict[str, Fraction]:
+        """Return the exact amount of each of the target's leaves that exist on a line."""
+        settlement = self.resolution.settlement
+        leaves, quantities = settlement.leaves()
+        found: dict[str, Fraction] = {}
+        for position, number in enumerate(quantities.block.tolist()):
+            service, account, group = leaves.key(position)
+            block = settlement.blocks[number]
+            if (service, account) == (self.target.service, self.target.account) and (
+                block.lines is None or index in block.lines
+            ):
+                found[group] = quantities.whole(position) * block.columns[index]
+        return found
+
+    def _usage(self, exact: dict[str, Fraction]) -> dict[str, Fraction]:
+        """Return the usage of these groups if nothing else brings anything to them; nothing if something does."""
+        if machines_by_group(self.plan, self.target) or self.target.service in self.resolution.fallbacks.previous:
+            return {}
+        return {
+            group: used for group, used in usage_by_group(self.resolution.netted, self.target).items() if group in exact
+        }
