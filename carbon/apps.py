@@ -11,4 +11,6 @@ class CarbonConfig(AppConfig):
 
     def ready(self) -> None:
         """Make our Celery application the current one, so that tasks are sent to our broker."""
-        import carbon.celery  # noqa: F401, PLC0415 imported for its effect, after the apps are there
+        import carbon.celery  # noqa: PLC0415 imported for its effect, after the apps are there
+        import carbon.correlation  # noqa: PLC0415 imported for its signals
+        import carbon.tracing  # noqa: F401, PLC0415 imported for its signals

@@ -58,6 +58,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "carbon.correlation.correlation_middleware",
+    "carbon.metrics.metrics_middleware",
     "django.middleware.security.SecurityMiddleware",
     "carbon.static_files.StaticFilesMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -292,14 +294,32 @@ ALLOCATION_APPROVAL_PPM = ENV.int("CANOPY_RESTATEMENT_APPROVAL_PPM", 50_000)
 
 # --- What is told ----------------------------------------------------------------------------------
 
+# Lines for people, JSON for machines that collect logs.
+LOG_FORMAT = ENV.str("CANOPY_LOG_FORMAT", "line" if EMBEDDED else "json")
+if LOG_FORMAT not in {"line", "json"}:
+    raise ImproperlyConfigured("CANOPY_LOG_FORMAT is line or json")
+# Where traces are sent (OTLP over HTTP); none are made without it.
+OTLP_ENDPOINT = ENV.str("CANOPY_OTLP_ENDPOINT", "")
+# Whoever asks for /metrics has to show it; there is no such page without it.
+METRICS_TOKEN = ENV.str("CANOPY_METRICS_TOKEN", "")
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"correlation": {"()": "carbon.correlation.CorrelationFilter"}},
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "line": {"format": "{asctime} {levelname} {name} [{correlation_id}]: {message}", "style": "{"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "{asctime} {levelname} {name} {correlation_id} {message} {process} {threadName}",
+            "style": "{",
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        },
     },
     # Standard error: standard output belongs to findings and exports.
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["correlation"]},
+    },
     "root": {"handlers": ["stderr"], "level": ENV.log_level("CANOPY_LOG_LEVEL", logging.WARNING)},
     "loggers": {
         name: {"level": ENV.log_level("CANOPY_LOG_LEVEL", logging.INFO)}

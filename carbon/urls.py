@@ -5,6 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
 from carbon import health
+from carbon.metrics import metrics
 
 admin.site.site_header = admin.site.site_title = "Canopy"
 admin.site.index_title = "Operations"
@@ -21,4 +22,5 @@ urlpatterns = [
     path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("metrics", metrics, name="metrics"),
 ]

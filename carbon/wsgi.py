@@ -4,6 +4,9 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from carbon.tracing import start_tracing
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carbon.settings")
 
 application = get_wsgi_application()
+start_tracing("api")

@@ -57,7 +57,8 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
         self, request: HttpRequest, *_args: object, **_kwargs: object
     ) -> HttpResponseBase:
         """Answer one request; whatever goes wrong becomes a coded error, never an exception."""
-        correlation_id = uuid.uuid4().hex
+        # Set by the installation's middleware, if it has one; else the id is ours.
+        correlation_id = str(request.META.get("canopy.correlation_id") or uuid.uuid4().hex)
         if self._wants_ide(request):
             return await self.render_graphql_ide(request)
         media_type = answer_type(request)

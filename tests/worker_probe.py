@@ -1,5 +1,6 @@
 """A task for tests of the worker itself; only the tests' worker knows it."""
 
+import logging
 import os
 
 from celery import shared_task
@@ -26,3 +27,9 @@ def die_always(*, name: str) -> None:
     """Kill the process that runs the task, every time."""
     Group.objects.create(name=f"{name} {Group.objects.count()}")
     os._exit(9)
+
+
+@shared_task(name="tests.say")
+def say(*, words: str) -> None:
+    """Write a line to the worker's log."""
+    logging.getLogger("carbon.probe").info("%s", words)
