@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from strawberry.dataloader import DataLoader
 
 from allocation.policies import NodeKey, Question, View
-from allocation.selectors import emissions, filters, nodes, publications, restatements
+from allocation.selectors import emissions, exports, filters, nodes, publications, restatements
 from allocation.selectors.facts import NO_FILTER
 from allocation.selectors.filters import FilterCodes
 
@@ -55,11 +55,22 @@ class Loaders:
         self.series_by_key: DataLoader[SeriesKey, Series] = DataLoader(self._series)
         self.question_by_asked: DataLoader[Asked, tuple[Question, EmissionsFilter]] = DataLoader(self._questions)
         self.figures_by_restatement: DataLoader[Changed, tuple[Figure, Figure]] = DataLoader(self._changes)
+        self.files_by_export: DataLoader[int, list[Any]] = DataLoader(self._files)
 
     def forget(self) -> None:
         """Forget what was read: something was changed."""
-        for loader in (self.node_by_key, self.path_by_key, self.series_by_key, self.figures_by_restatement):
+        for loader in (
+            self.node_by_key,
+            self.path_by_key,
+            self.series_by_key,
+            self.figures_by_restatement,
+            self.files_by_export,
+        ):
             loader.clear_all()
+
+    async def _files(self, keys: list[int]) -> Sequence[list[Any]]:
+        found = await self.context.call(exports.files_of, viewer=self.context.viewer, export_ids=keys)
+        return [found[key] for key in keys]
 
     async def _changes(self, keys: list[Changed]) -> Sequence[tuple[Figure, Figure]]:
         found = await self.context.call(restatements.changes, viewer=self.context.viewer, asked=keys)

@@ -2,6 +2,15 @@
 
 from allocation.models.activity import PackageAccount, PackageCluster, PackageService, ServiceUse, UsageRow
 from allocation.models.catalog import Cluster, Region, Service
+from allocation.models.exports import (
+    OPEN_EXPORTS,
+    Export,
+    ExportFile,
+    ExportFormat,
+    ExportLayout,
+    ExportSchedule,
+    ExportState,
+)
 from allocation.models.ledger import LedgerRow, SpecialAccount
 from allocation.models.methodology import MethodologyVersion
 from allocation.models.package import Package, PackageFinding, Severity
@@ -25,6 +34,7 @@ from allocation.models.sites import Asset, DirectGas, GlobalWarmingPotential, In
 
 __all__ = [
     "LEGAL_TRANSITIONS",
+    "OPEN_EXPORTS",
     "PROVED",
     "RUNNING",
     "AccountTotal",
@@ -34,6 +44,12 @@ __all__ = [
     "Cluster",
     "ContainerTotal",
     "DirectGas",
+    "Export",
+    "ExportFile",
+    "ExportFormat",
+    "ExportLayout",
+    "ExportSchedule",
+    "ExportState",
     "GlobalWarmingPotential",
     "Grain",
     "Instrument",

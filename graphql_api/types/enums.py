@@ -12,6 +12,7 @@ from allocation.selectors.amounts import Method, Scope
 from allocation.selectors.children import ChildOrder
 from allocation.selectors.comparisons import Comparison
 from allocation.selectors.cube import CubeOrder, Dimension
+from allocation.selectors.exports import ExportFormat, ExportLayout, ExportState
 from allocation.selectors.nodes import Access, Status
 from allocation.selectors.spans import Granularity
 from allocation.selectors.standing import Reason
@@ -168,6 +169,34 @@ described(
         "QUALITY": "The quality of the data; for nodes with at most 500 accounts.",
     },
 )
+described(
+    ExportLayout,
+    name="ExportLayout",
+    description="Which columns the files of an export have.",
+    values={
+        "CANOPY": "Ours: one row for each line of each resource group, service and location; micrograms, kg, Wh.",
+        "AWS": "The 23 columns of the AWS carbon-emissions table: account, product and region; metric tons.",
+    },
+)
+described(
+    ExportFormat,
+    name="ExportFormat",
+    description="How the rows of an export are written.",
+    values={"CSV": "UTF-8, a header, line feeds; empty = null.", "PARQUET": "Apache Parquet."},
+)
+described(
+    ExportState,
+    name="ExportState",
+    description="Where an export stands.",
+    values={
+        "QUEUED": "Waits for a worker.",
+        "RUNNING": "Is being written; `percent` says how far it is.",
+        "READY": "Can be downloaded until `expiresAt`.",
+        "FAILED": "Was given up; `failureCode` says why.",
+        "CANCELLED": "Was cancelled; its files are deleted.",
+        "EXPIRED": "Its time is over; its files are deleted.",
+    },
+)
 
 
 class LocationLevel(enum.StrEnum):
@@ -217,6 +246,9 @@ __all__ = [
     "CubeOrder",
     "DataStatus",
     "Dimension",
+    "ExportFormat",
+    "ExportLayout",
+    "ExportState",
     "Granularity",
     "Kind",
     "LocationLevel",

@@ -64,6 +64,11 @@ METHODS = f"{{ methodologies {{ {PAGE} edges {{ node {{ name months options {{ n
 COVERED = """query($period: PeriodInput!) { coverage(input: {period: $period}) {
   providers { provider releaseDay releaseLagMonths months { month status } services { code } } } }"""
 
+_EXPORT = """id node { id } filesAll filesWritten percent rows sizeBytes files { rows sizeBytes link { url } }"""
+EXPORTS = f"""{{ exports {{ {PAGE} edges {{ node {{ {_EXPORT} }} }} }}
+  exportSchedules {{ {PAGE} edges {{ node {{ id node {{ id }} exports {{ edges {{ node {{ id }} }} }} }} }} }} }}"""
+EXPORT_BY_ID = f"query($id: ID!) {{ node(id: $id) {{ id ... on Export {{ {_EXPORT} }} }} }}"
+
 DOCUMENTS = {
     "the way to it": WAY,
     "its administration": ADMINISTRATION,
@@ -77,6 +82,8 @@ DOCUMENTS = {
     "restatements": RESTATED,
     "methods": METHODS,
     "coverage": COVERED,
+    "exports": EXPORTS,
+    "an export by id": EXPORT_BY_ID,
 }
 
 _ERRORS = "... on PermissionDenied { code } ... on NotFound { code }"
@@ -96,7 +103,12 @@ MUTATIONS = {
     "publishRun": "input: {runId: $run}",
     "withdrawRun": 'input: {runId: $run, reason: "x"}',
     "lockMonth": 'input: {provider: "cloud", month: "2026-03"}',
+    "cancelExport": "input: {exportId: $export}",
+    "requestExport": 'input: {nodeId: $account, period: {from: "2026-01", until: "2026-06"}}',
+    "scheduleExport": "input: {nodeId: $account}",
 }
+# What everybody may do who may know the node: what it leads to is judged by itself.
+OPEN = frozenset({"requestExport", "scheduleExport"})
 OPERATIONS = frozenset({"requestAllocation", "publishRun", "withdrawRun", "lockMonth"})
 
 
@@ -110,6 +122,10 @@ def of_nodes(selection: str, count: int) -> str:
 def mutation(name: str) -> str:
     """The document of a mutation; only the variables that its input names are declared."""
     given = MUTATIONS[name]
-    used = [variable for variable in ("group", "directory", "account", "delegation", "run") if f"${variable}" in given]
+    used = [
+        variable
+        for variable in ("group", "directory", "account", "delegation", "run", "export")
+        if f"${variable}" in given
+    ]
     declared = f"({', '.join(f'${variable}: ID!' for variable in used)})" if used else ""
     return f"mutation{declared} {{ {name}({given}) {{ __typename {_ERRORS} }} }}"
