@@ -169,6 +169,7 @@ READS: frozenset[str] = frozenset(
         "restatements",
         "roles",
         "search",
+        "targets",
         "totalCount",
     }
 )

@@ -12,6 +12,7 @@ from graphql_api.mutations.access import AccessMutation
 from graphql_api.mutations.exports import ExportsMutation
 from graphql_api.mutations.operations import OperationsMutation
 from graphql_api.mutations.structure import StructureMutation
+from graphql_api.mutations.targets import TargetsMutation
 from graphql_api.queries.emissions import EmissionsQuery
 from graphql_api.queries.exports import ExportsQuery
 from graphql_api.queries.hierarchy import HierarchyQuery
@@ -30,7 +31,7 @@ class Query(HierarchyQuery, EmissionsQuery, HistoryQuery, ExportsQuery):
 
 
 @strawberry.type(description="What can be changed. Each mutation answers a union of its result and typed errors.")
-class Mutation(AccessMutation, StructureMutation, OperationsMutation, ExportsMutation):
+class Mutation(AccessMutation, StructureMutation, OperationsMutation, ExportsMutation, TargetsMutation):
     """The root of all mutations."""
 
 

@@ -31,6 +31,7 @@ from allocation.models.runs import (
     RunTransition,
 )
 from allocation.models.sites import Asset, DirectGas, GlobalWarmingPotential, Instrument, SharedPool, Site
+from allocation.models.targets import Target, TargetKind
 
 __all__ = [
     "LEGAL_TRANSITIONS",
@@ -82,6 +83,8 @@ __all__ = [
     "SharedPool",
     "Site",
     "SpecialAccount",
+    "Target",
+    "TargetKind",
     "UsageRow",
     "Withdrawal",
 ]

@@ -17,6 +17,7 @@ from allocation.selectors.nodes import Access, Status
 from allocation.selectors.spans import Granularity
 from allocation.selectors.standing import Reason
 from allocation.selectors.statuses import DataStatus
+from allocation.selectors.targets import TargetKind, TargetStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -197,6 +198,27 @@ described(
         "EXPIRED": "Its time is over; its files are deleted.",
     },
 )
+described(
+    TargetKind,
+    name="TargetKind",
+    description="What a target wants to shrink.",
+    values={
+        "ABSOLUTE": "Emissions.",
+        "INTENSITY": "Emissions per kilowatt-hour of facility electricity.",
+    },
+)
+described(
+    TargetStatus,
+    name="TargetStatus",
+    description="How a target stands after the newest twelve months that are complete.",
+    values={
+        "REACHED": "The target year is complete, at or below the target.",
+        "ON_TRACK": "At or below the line.",
+        "OFF_TRACK": "Above the line.",
+        "MISSED": "The target year is complete, above the target.",
+        "UNKNOWN": "The base year is not complete, or no twelve months in a row are, as far as the viewer may see.",
+    },
+)
 
 
 class LocationLevel(enum.StrEnum):
@@ -256,5 +278,7 @@ __all__ = [
     "Reason",
     "Scope",
     "Status",
+    "TargetKind",
+    "TargetStatus",
     "View",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -23,6 +23,9 @@ from graphql_api.types.arguments import After, First, InPeriod, PeriodInput, Wit
 from graphql_api.types.emissions import Emissions
 from graphql_api.types.enums import Access, ChildOrder, Kind, Method, Status, View
 from graphql_api.types.summary import EmissionsSummary
+
+if TYPE_CHECKING:
+    from graphql_api.types.targets import Target
 
 Info = strawberry.Info[Context, None]
 
@@ -176,6 +179,13 @@ class HierarchyNode(Node):
             for cursor, row in cut.rows
         ]
         return edges, cut.info, question
+
+    @strawberry.field(description="Targets of the node itself with their progress, by name, at most 10.")
+    async def targets(self, info: Info) -> list[Annotated[Target, strawberry.lazy("graphql_api.types.targets")]]:
+        """Targets."""
+        from graphql_api.types.targets import Target as Made  # noqa: PLC0415 targets are nodes, nodes have targets
+
+        return [Made.of(one) for one in await info.context.loaders.targets_by_key.load(self.row.key)]
 
     @strawberry.field(
         description="Grants on the node itself, oldest first, expired ones included; null unless the viewer administers"

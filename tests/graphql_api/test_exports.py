@@ -140,7 +140,7 @@ def test_a_token_needs_the_scope(world: World) -> None:
     )
     assert b"INSUFFICIENT_SCOPE" in response.content
     response = post(signed_in(world, "nobody"), {"query": LISTED}, authorization=f"Bearer {reader}")
-    assert b'"link": null' in response.content
+    assert b'"link":null' in response.content
     assert b"/exports/" not in response.content
 
 

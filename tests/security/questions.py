@@ -22,6 +22,7 @@ def _listed(field: str, row: str) -> str:
 
 _POINT = f"{{ emissions {NUMBERS} }}"
 _NODE_ROW = f"node {{ id }} emissions {NUMBERS}"
+_STAND = f"{{ counted {MASS} path {MASS} emissions {NUMBERS} intensityGramsPerKwh pathGramsPerKwh }}"
 OF_A_NODE = {
     "its total": _summary(f"complete omissions {{ reason months accounts }} total {NUMBERS}"),
     "its total as of a date": f'emissions(period: $period, asOf: "2026-05-20T12:00:00Z") {{ total {NUMBERS} }}',
@@ -35,6 +36,8 @@ OF_A_NODE = {
     "by group": _summary(_listed("byAccountGroup(first: 15)", _NODE_ROW)),
     "by resource group": _summary(_listed("byResourceGroup(first: 15)", _NODE_ROW)),
     "its children": f"children(period: $period, first: 15) {{ totalCount {PAGE} edges {{ {_NODE_ROW} }} }}",
+    "its targets": f"""targets {{ id baseYear targetYear fiscalYearStart scopes base {NUMBERS} latest {_STAND}
+      years {_STAND} }}""",
     "its accounts": _listed("accounts(period: $period, first: 15)", _NODE_ROW),
 }
 
@@ -103,6 +106,8 @@ MUTATIONS = {
     "publishRun": "input: {runId: $run}",
     "withdrawRun": 'input: {runId: $run, reason: "x"}',
     "lockMonth": 'input: {provider: "cloud", month: "2026-03"}',
+    "setTarget": 'input: {nodeId: $group, name: "x", baseYear: 2025, targetYear: 2030, reductionPercent: 50}',
+    "endTarget": "input: {targetId: $target}",
     "cancelExport": "input: {exportId: $export}",
     "requestExport": 'input: {nodeId: $account, period: {from: "2026-01", until: "2026-06"}}',
     "scheduleExport": "input: {nodeId: $account}",
@@ -124,7 +129,7 @@ def mutation(name: str) -> str:
     given = MUTATIONS[name]
     used = [
         variable
-        for variable in ("group", "directory", "account", "delegation", "run", "export")
+        for variable in ("group", "directory", "account", "delegation", "run", "export", "target")
         if f"${variable}" in given
     ]
     declared = f"({', '.join(f'${variable}: ID!' for variable in used)})" if used else ""

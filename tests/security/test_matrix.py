@@ -37,8 +37,10 @@ from accounts.models import AuditEntry, NodeKind, NodeRef, ResourceDirectory, Us
 from accounts.months import Period, format_month, shift
 from accounts.policies import viewer_of
 from accounts.services.refusal import NotFound
-from allocation.models import AllocationRun, Export, ExportFormat, ExportLayout
+from allocation.models import AllocationRun, Export, ExportFormat, ExportLayout, Target, TargetKind
+from allocation.selectors.amounts import Method, Scope
 from allocation.services import exporting, exports
+from allocation.services.targets import Aim, set_target
 from graphql_api.scalars import global_id
 from graphql_api.schema import schema
 from tests.security import questions
@@ -360,6 +362,13 @@ def test_methods_and_coverage_are_no_way_around(world: World) -> None:
             assert "microgramsCO2e" not in json.dumps(answer)
 
 
+def aimed(world: World) -> Target:
+    """A target of a group, as its administrator set it."""
+    aim = Aim(TargetKind.ABSOLUTE, Method.LOCATION_BASED, tuple(Scope), 2025, 2030, 1, 500_000)
+    viewer = viewer_of(User.objects.get(pk=world.operator), now=world.now)
+    return set_target(viewer=viewer, node=NodeRef(NodeKind.ACCOUNT_GROUP, INSIDE), name="Half", aim=aim)
+
+
 def ordered(world: World, actor: str, node: Node | None = None) -> Export:
     """An export that somebody ordered."""
     viewer = viewer_of(User.objects.get(pk=world.actors[actor]), now=world.now)
@@ -420,6 +429,8 @@ def may_hear(world: World, actor: str, given: dict[str, str]) -> bool:
     """Whether the actor may know all that a mutation is about, and so may be told that it is denied."""
     if "export" in given:
         return False
+    if "target" in given:
+        given = {"group": identity(Node(GROUP, INSIDE))}
     if "delegation" in given:
         seen = world.model.seen(world.actors[actor], world.now)
         return any(node == Node(DIRECTORY, 9301) for node, _ in seen)
@@ -438,8 +449,10 @@ def test_a_change_is_refused_in_one_voice_to_everybody_without_the_right(world: 
         "delegation": global_id("Delegation", world.model.delegations[0].id),
         "run": global_id("AllocationRun", AllocationRun.objects.latest("pk").pk),
         "export": global_id("Export", ordered(world, "operator").pk),
+        "target": global_id("Target", aimed(world).pk),
     }
-    document, before = questions.mutation(name), AuditEntry.objects.count()
+    before = AuditEntry.objects.count()
+    document = questions.mutation(name)
     given = {key: value for key, value in ends.items() if f"${key}" in document}
     for actor in world.actors:
         if actor == "operator" or (actor == "administrator" and name not in questions.OPERATIONS):

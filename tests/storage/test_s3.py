@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 import boto3
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from pytest_django.fixtures import SettingsWrapper
 
-BUCKET = "canopy-exports"
-
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
@@ -38,11 +37,18 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def world(db: None, server: str, settings: SettingsWrapper) -> World:  # noqa: ARG001 the database is needed
+def bucket(server: str) -> str:
+    """A bucket of this test's own: the server keeps what it has from one test to the next."""
+    name = f"exports-{uuid.uuid4().hex}"
     boto3.client("s3", endpoint_url=server, region_name="eu-central-1").create_bucket(
-        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
     )
-    chosen = storage_of_exports(bucket=BUCKET, prefix="canopy", endpoint=server, region="eu-central-1")
+    return name
+
+
+@pytest.fixture
+def world(db: None, server: str, bucket: str, settings: SettingsWrapper) -> World:  # noqa: ARG001 the database is needed
+    chosen = storage_of_exports(bucket=bucket, prefix="canopy", endpoint=server, region="eu-central-1")
     settings.STORAGES = settings.STORAGES | {"default": chosen}
     # The heartbeat's own connection does not see what is not committed.
     settings.ALLOCATION_LEASE_SECONDS = 100_000
@@ -50,7 +56,9 @@ def world(db: None, server: str, settings: SettingsWrapper) -> World:  # noqa: A
 
 
 @pytest.mark.parametrize("form", list(ExportFormat))
-def test_files_lie_in_the_bucket_and_are_handed_out_by_us(world: World, server: str, form: ExportFormat) -> None:
+def test_files_lie_in_the_bucket_and_are_handed_out_by_us(
+    world: World, server: str, bucket: str, form: ExportFormat
+) -> None:
     viewer = viewer_of(world.made["viewer-b"], now=timezone.now())
     made = exports.request_export(
         viewer=viewer,
@@ -60,7 +68,7 @@ def test_files_lie_in_the_bucket_and_are_handed_out_by_us(world: World, server: 
     exporting.execute_export(export_id=made.pk, worker="here")
     assert Export.objects.get(pk=made.pk).state == ExportState.READY
     client = boto3.client("s3", endpoint_url=server, region_name="eu-central-1")
-    keys = [entry["Key"] for entry in client.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    keys = [entry["Key"] for entry in client.list_objects_v2(Bucket=bucket)["Contents"]]
     assert sorted(keys) == [f"canopy/{file.stored_as}" for file in made.files.order_by("path")]
     assert all("/model_version=v1/usage_period=2025-0" in key for key in keys)
     for file in made.files.all():
@@ -68,5 +76,5 @@ def test_files_lie_in_the_bucket_and_are_handed_out_by_us(world: World, server: 
             read = b"".join(iter(lambda: stream.read(1000), b""))
         assert len(read) == file.size_bytes
     exporting.drop_files(made)
-    assert "Contents" not in client.list_objects_v2(Bucket=BUCKET)
+    assert "Contents" not in client.list_objects_v2(Bucket=bucket)
     assert not default_storage.exists("exports")
