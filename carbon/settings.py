@@ -324,6 +324,11 @@ ALLOCATION_APPROVAL_PPM = ENV.int("CANOPY_RESTATEMENT_APPROVAL_PPM", 50_000)
 EXPORT_KEEP_DAYS = ENV.int("CANOPY_EXPORT_KEEP_DAYS", 30)
 EXPORT_LINK_SECONDS = ENV.int("CANOPY_EXPORT_LINK_SECONDS", 900)
 
+# --- Comparing -------------------------------------------------------------------------------------
+
+# What a unit of a service emits at a place is shown where so many tenants or more use it.
+COMPARISON_MIN_TENANTS = ENV.int("CANOPY_COMPARISON_MIN_TENANTS", 3)
+
 # --- What is told ----------------------------------------------------------------------------------
 
 LOGGING = {

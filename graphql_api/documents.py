@@ -163,13 +163,18 @@ READS: frozenset[str] = frozenset(
         "files",
         "grants",
         "hierarchyNode",
+        "locations",
         "methodologies",
         "methodologyVersions",
         "path",
+        "recommendations",
+        "resourceGroups",
         "restatements",
         "roles",
         "search",
+        "serviceIntensities",
         "targets",
         "totalCount",
+        "whatIf",
     }
 )

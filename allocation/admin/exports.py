@@ -23,7 +23,7 @@ class ExportFileInline(ReadingInline):
 
     model = ExportFile
     fields = ["path", "rows", "size_bytes", "sha256", "written_at"]
-    readonly_fields = fields
+    readonly_fields = ["path", "rows", "size_bytes", "sha256", "written_at"]
 
 
 @admin.register(Export)

@@ -233,7 +233,7 @@ def query_of(extract: Extract, layout: str) -> tuple[sql.Composed, dict[str, Any
     select = _OURS if layout == ExportLayout.CANOPY else _AWS
     one = extract.node is not None and extract.node.kind == NodeKind.RESOURCE_GROUP
     text = visible + select.replace("<only_leaf>", " AND ledger.resource_group_id = %(node)s" if one else "")
-    query = sql.SQL(text).format(  # type: ignore[arg-type] # fixed texts
+    query = sql.SQL(text).format(
         names=sql.Literal([*LINES, "energy"]),
         qualities=sql.Literal(list(QUALITIES)),
         energy=sql.Literal(len(LINES)),

@@ -11,6 +11,7 @@ from allocation.models.exports import (
     ExportSchedule,
     ExportState,
 )
+from allocation.models.intensities import RecommendationDismissal, ServiceIntensity
 from allocation.models.ledger import LedgerRow, SpecialAccount
 from allocation.models.methodology import MethodologyVersion
 from allocation.models.package import Package, PackageFinding, Severity
@@ -68,6 +69,7 @@ __all__ = [
     "Rack",
     "RackResource",
     "RackUse",
+    "RecommendationDismissal",
     "Region",
     "Restatement",
     "RunChunk",
@@ -78,6 +80,7 @@ __all__ = [
     "RunState",
     "RunTransition",
     "Service",
+    "ServiceIntensity",
     "ServiceUse",
     "Severity",
     "SharedPool",

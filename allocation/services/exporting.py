@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from accounts.policies import viewer_of
 from accounts.web_role import as_web
-from allocation.exchange.blocks import csv_blocks, write_csv, write_parquet
+from allocation.exchange.blocks import BLOCK_BYTES, csv_blocks, write_csv, write_parquet
 from allocation.exchange.layouts import COLUMNS, Extract, query_of, told_by
 from allocation.models import OPEN_EXPORTS, Export, ExportFile, ExportFormat, ExportState
 from allocation.services.exports import schedule_node
@@ -195,9 +195,11 @@ def _write(claim: _Claim, file: ExportFile) -> None:
 
 def _digest(spool: BinaryIO) -> str:
     spool.seek(0)
-    found = hashlib.file_digest(spool, "sha256").hexdigest()
+    found = hashlib.sha256()
+    while block := spool.read(BLOCK_BYTES):
+        found.update(block)
     spool.seek(0)
-    return found
+    return found.hexdigest()
 
 
 def _end(claim: _Claim, state: ExportState, *, code: str = "", reason: str = "") -> None:

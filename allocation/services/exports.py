@@ -102,14 +102,14 @@ def schedule_export(*, viewer: Viewer, order: Order, start: dt.date | None) -> E
         NotFound: the node is hidden or absent.
         QuotaExceeded: the viewer has `MAX_SCHEDULES` schedules.
     """
-    _require_person(viewer, order)
+    owner_id = _require_person(viewer, order)
     if start is not None and start > viewer.month:
         raise Invalid("the first month lies in the future", field="from")
     _lock_orders(viewer)
     active = ExportSchedule.objects.filter(owner_id=viewer.user_id, ended_at__isnull=True).count()
     if active >= MAX_SCHEDULES:
         raise QuotaExceeded(quota="export_schedules", limit=MAX_SCHEDULES, found=active + 1)
-    made = ExportSchedule.objects.create(owner_id=viewer.user_id, start=start, created_at=viewer.now, **order.columns())
+    made = ExportSchedule.objects.create(owner_id=owner_id, start=start, created_at=viewer.now, **order.columns())
     export_next(made, now=viewer.now)
     return made
 
@@ -209,11 +209,13 @@ def exports_to_wake(*, queued_for: dt.timedelta, again_after: dt.timedelta) -> l
     return ids
 
 
-def _require_person(viewer: Viewer, order: Order) -> None:
+def _require_person(viewer: Viewer, order: Order) -> int:
+    """Return the user's id."""
     if viewer.user_id is None or not viewer.is_active:
         raise PermissionDenied("sign in first")
     if order.node is not None:
         require_known(viewer, order.node, field="nodeId")
+    return viewer.user_id
 
 
 def _mine(viewer: Viewer) -> Q:
@@ -257,7 +259,7 @@ def _order(
     schedule: ExportSchedule | None = None,
 ) -> Export:
     made = Export.objects.create(
-        owner_id=viewer.user_id,
+        owner_id=_require_person(viewer, order),
         schedule=schedule,
         start=months[0],
         bound=months[1],

@@ -14,10 +14,13 @@ from allocation.selectors.comparisons import Comparison
 from allocation.selectors.cube import CubeOrder, Dimension
 from allocation.selectors.exports import ExportFormat, ExportLayout, ExportState
 from allocation.selectors.nodes import Access, Status
+from allocation.selectors.recommendations import RecommendationKind
 from allocation.selectors.spans import Granularity
 from allocation.selectors.standing import Reason
 from allocation.selectors.statuses import DataStatus
 from allocation.selectors.targets import TargetKind, TargetStatus
+from allocation.selectors.what_if import Assumption as WhatIfAssumption
+from allocation.selectors.what_if import ChangeStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,6 +142,7 @@ described(
     values={
         "PREVIOUS_PERIOD": "As many months, just before.",
         "SAME_PERIOD_LAST_YEAR": "The same months, a year earlier.",
+        "BASE_YEAR": "The same months, counted from `baseYear` instead of the year in which the period begins.",
     },
 )
 described(
@@ -219,6 +223,39 @@ described(
         "UNKNOWN": "The base year is not complete, or no twelve months in a row are, as far as the viewer may see.",
     },
 )
+described(
+    RecommendationKind,
+    name="RecommendationKind",
+    description="What is recommended.",
+    values={
+        "CLEANER_LOCATION": "Use the same service in a region where a unit of it emits less.",
+        "GROWING_INTENSITY": "Look into it: a unit emits more in the second half of the period than in the first.",
+        "METER_ESTIMATED": "Ask the provider to meter it: the figure rests on estimates.",
+    },
+)
+described(
+    ChangeStatus,
+    name="WhatIfStatus",
+    description="Whether a change could be worked out.",
+    values={
+        "COMPUTED": "In all months with emissions.",
+        "PARTLY": "In some months; `monthsLeftOut` names the others.",
+        "NO_EMISSIONS": "The node emitted nothing by this service in this region, as far as the viewer may see.",
+        "NOT_COMPARABLE": "In no month: a region has no usage, or too few tenants use the service there.",
+    },
+)
+described(
+    WhatIfAssumption,
+    name="WhatIfAssumption",
+    description="What an answer takes for granted.",
+    values={
+        "SAME_USAGE": "As many units would be used.",
+        "AVERAGE_INTENSITY": "A unit emits what it emitted on average there in the month: no marginal effects.",
+        "REST_UNCHANGED": "Everything else emits what it emitted, unused capacity included.",
+        "NO_MIGRATION": "Moving itself, and data sent between regions, emit nothing.",
+        "UNKNOWN_UNCHANGED": "Months in which regions cannot be compared stay as they were.",
+    },
+)
 
 
 class LocationLevel(enum.StrEnum):
@@ -263,6 +300,7 @@ described(
 __all__ = [
     "Access",
     "AccessDecision",
+    "ChangeStatus",
     "ChildOrder",
     "Comparison",
     "CubeOrder",
@@ -276,9 +314,11 @@ __all__ = [
     "LocationLevel",
     "Method",
     "Reason",
+    "RecommendationKind",
     "Scope",
     "Status",
     "TargetKind",
     "TargetStatus",
     "View",
+    "WhatIfAssumption",
 ]

@@ -238,6 +238,27 @@ class Account(HierarchyNode):
         """Closing month."""
         return None if self.row.closed_from is None else Month(self.row.closed_from)
 
+    @strawberry.field(
+        description="Its resource groups, each with what it emitted; the same list as `children`, which accounts share"
+        " with nodes of other kinds."
+    )
+    async def resource_groups(
+        self,
+        info: Info,
+        period: InPeriod,
+        order_by: Annotated[ChildOrder, strawberry.argument(description="How resource groups are sorted.")] = (
+            ChildOrder.EMISSIONS_DESC
+        ),
+        method: WithMethod = Method.LOCATION_BASED,
+        first: First = None,
+        after: After = None,
+    ) -> ChildConnection:
+        """Resource groups."""
+        edges, page_info, question = await self._children(
+            info, children_selector.children, period, order_by, method, first, after
+        )
+        return ChildConnection(edges=edges, page_info=page_info, question=question, parent=self.row.key)
+
     @strawberry.field(description="Whether the account belongs to the provider's own teams.")
     def internal(self) -> bool:
         """Internal."""

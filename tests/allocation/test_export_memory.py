@@ -20,7 +20,7 @@ from tests.read_model.world import World, month, small_world
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
 ROWS = 250_000
 MONTH = month("2025-04")
@@ -36,7 +36,7 @@ FROM (SELECT * FROM allocation_ledgerrow WHERE run_id = %s AND account_id = %s O
 
 
 @pytest.fixture
-def world(db: None, settings: SettingsWrapper, tmp_path: Path) -> World:  # noqa: ARG001 the database is needed
+def world(db: None, settings: Settings, tmp_path: Path) -> World:  # noqa: ARG001 the database is needed
     settings.MEDIA_ROOT = tmp_path
     # The heartbeat's own connection does not see what is not committed.
     settings.ALLOCATION_LEASE_SECONDS = 100_000
@@ -60,6 +60,8 @@ def test_memory_does_not_grow_with_the_rows(world: World) -> None:
         tracemalloc.stop()
         assert Export.objects.get(pk=made.pk).state == ExportState.READY
         (file,) = made.files.all()
+        assert file.rows is not None
+        assert file.size_bytes is not None
         assert file.rows > ROWS
         assert python_peak_bytes < 5 * BLOCK_BYTES
         if form == ExportFormat.CSV:

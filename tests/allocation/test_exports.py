@@ -9,7 +9,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import transaction
 from django.utils import timezone
 from pyarrow import parquet
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_django import DjangoDbBlocker
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
     from tests.read_model.world import Leaf
 
@@ -50,7 +50,7 @@ def built(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
 
 
 @pytest.fixture
-def world(built: World, db: None, settings: SettingsWrapper, tmp_path: Path) -> World:  # noqa: ARG001 a savepoint for each test
+def world(built: World, db: None, settings: Settings, tmp_path: Path) -> World:  # noqa: ARG001 a savepoint for each test
     """The world as it was built; what a test changes is undone."""
     settings.MEDIA_ROOT = tmp_path
     # The heartbeat's own connection does not see what is not committed.
@@ -264,14 +264,14 @@ def test_a_cancel_stops_a_running_export_between_two_files(
 ) -> None:
     viewer = viewer_of(world.made["owner"], now=timezone.now())
     made = exports.request_export(viewer=viewer, order=order(), period=ALL)
-    save = default_storage.save
+    save = FileSystemStorage.save
 
-    def save_and_cancel(name: str, content: Any) -> str:  # noqa: ANN401 Django's
-        stored = save(name, content)
+    def save_and_cancel(storage: FileSystemStorage, name: str, content: Any) -> str:  # noqa: ANN401 Django's
+        stored = save(storage, name, content)
         exports.cancel_export(viewer=viewer, export_id=made.pk)
         return stored
 
-    monkeypatch.setattr(exporting.default_storage._wrapped, "save", save_and_cancel)  # noqa: SLF001 behind Django's lazy object
+    monkeypatch.setattr(FileSystemStorage, "save", save_and_cancel)
     exporting.execute_export(export_id=made.pk, worker="here")
     assert Export.objects.get(pk=made.pk).state == ExportState.CANCELLED
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
@@ -315,7 +315,7 @@ def test_a_schedule_exports_all_history_then_every_new_publication(world: World)
     assert ExportSchedule.objects.get().ended_at is not None
 
 
-def test_links_lead_to_the_bytes_and_end(world: World, settings: SettingsWrapper) -> None:
+def test_links_lead_to_the_bytes_and_end(world: World, settings: Settings) -> None:
     file = exported(world, "viewer-b").files.first()
     assert file is not None
     token = downloads.sign(file.pk, world.made["viewer-b"].pk)

@@ -22,7 +22,7 @@ from tests.graphql_api.test_reading import node_id
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
     from tests.read_model.world import World
 
@@ -42,7 +42,7 @@ BY_ID = f"query($id: ID!) {{ node(id: $id) {{ ... on Export {{ {FIELDS} }} }} }}
 
 
 @pytest.fixture(autouse=True)
-def folder(settings: SettingsWrapper, tmp_path: Path) -> Path:
+def folder(settings: Settings, tmp_path: Path) -> Path:
     settings.MEDIA_ROOT = tmp_path
     # The heartbeat's own connection does not see what is not committed.
     settings.ALLOCATION_LEASE_SECONDS = 100_000
@@ -155,7 +155,7 @@ def test_a_schedule_orders_and_ends(world: World) -> None:
     assert (late["__typename"], late["field"]) == ("ValidationFailed", "from")
 
 
-def test_links_are_refused_with_a_code(world: World, settings: SettingsWrapper) -> None:
+def test_links_are_refused_with_a_code(world: World, settings: Settings) -> None:
     link = written(world, "viewer-b")["files"][0]["link"]["url"]
     assert fetched(link[:-2])[0] == 404
     world.made["viewer-b"].is_active = False

@@ -71,6 +71,18 @@ _EXPORT = """id node { id } filesAll filesWritten percent rows sizeBytes files {
 EXPORTS = f"""{{ exports {{ {PAGE} edges {{ node {{ {_EXPORT} }} }} }}
   exportSchedules {{ {PAGE} edges {{ node {{ id node {{ id }} exports {{ edges {{ node {{ id }} }} }} }} }} }} }}"""
 EXPORT_BY_ID = f"query($id: ID!) {{ node(id: $id) {{ id ... on Export {{ {_EXPORT} }} }} }}"
+PLACES = f"""query($period: PeriodInput!) {{
+  locations(input: {{period: $period}}) {{ {PAGE} edges {{ node {{ code months {{
+    locationGramsPerKwh marketGramsPerKwh pue cleanShare }} }} }} }}
+  serviceIntensities(input: {{period: $period}}) {{ {PAGE} edges {{ node {{
+    service gramsPerUnit wattHoursPerUnit }} }} }} }}"""
+ADVICE = f"""query($id: ID!, $period: PeriodInput!) {{
+  recommendations(input: {{node: $id, period: $period}}) {{
+    key emitted {MASS} affected {MASS} fromGramsPerUnit toGramsPerUnit }}
+  whatIf(input: {{node: $id, period: $period, changes: [
+      {{provider: "cloud", service: "compute", fromLocation: "a", toLocation: "b"}}]}}) {{
+    before {NUMBERS} after {MASS} difference {MASS} ratio assumptions omissions {{ accounts months }}
+    changes {{ share months monthsLeftOut before {MASS} after {MASS} }} }} }}"""
 
 DOCUMENTS = {
     "the way to it": WAY,
@@ -85,6 +97,8 @@ DOCUMENTS = {
     "restatements": RESTATED,
     "methods": METHODS,
     "coverage": COVERED,
+    "places": PLACES,
+    "advice": ADVICE,
     "exports": EXPORTS,
     "an export by id": EXPORT_BY_ID,
 }
@@ -108,12 +122,13 @@ MUTATIONS = {
     "lockMonth": 'input: {provider: "cloud", month: "2026-03"}',
     "setTarget": 'input: {nodeId: $group, name: "x", baseYear: 2025, targetYear: 2030, reductionPercent: 50}',
     "endTarget": "input: {targetId: $target}",
+    "dismissRecommendation": 'input: {nodeId: $account, key: "x"}',
     "cancelExport": "input: {exportId: $export}",
     "requestExport": 'input: {nodeId: $account, period: {from: "2026-01", until: "2026-06"}}',
     "scheduleExport": "input: {nodeId: $account}",
 }
 # What everybody may do who may know the node: what it leads to is judged by itself.
-OPEN = frozenset({"requestExport", "scheduleExport"})
+OPEN = frozenset({"dismissRecommendation", "requestExport", "scheduleExport"})
 OPERATIONS = frozenset({"requestAllocation", "publishRun", "withdrawRun", "lockMonth"})
 
 

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from graphql import DocumentNode, FieldNode
     from pytest_django import DjangoDbBlocker
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
 pytestmark = pytest.mark.django_db
 
@@ -388,7 +388,7 @@ def test_exports_and_schedules_are_their_owners_alone(world: World) -> None:
 
 @pytest.mark.parametrize("node", [Node(ACCOUNT, MOVER), Node(GROUP, INSIDE), Node(DIRECTORY, 9301), None])
 def test_an_export_adds_up_to_what_its_owner_may_see(
-    world: World, node: Node | None, settings: SettingsWrapper, tmp_path: Path
+    world: World, node: Node | None, settings: Settings, tmp_path: Path
 ) -> None:
     settings.MEDIA_ROOT, settings.ALLOCATION_LEASE_SECONDS = tmp_path, 100_000
     nodes = [node] if node is not None else [one for one in world.model.nodes() if one.kind == ENTERPRISE]
@@ -415,6 +415,30 @@ def test_an_export_adds_up_to_what_its_owner_may_see(
                 assert told == expected, (actor, month)
             elif actor != "operator":
                 assert told >= expected, (actor, month)
+
+
+def test_advice_knows_what_its_reader_sees(world: World) -> None:
+    for actor, person in world.actors.items():
+        for node in ASKED:
+            for month in (BEFORE[0], AFTER[0]):
+                given = {"id": identity(node), "period": one_month(month)}
+                answer = data(world, actor, questions.ADVICE, **given)
+                assert (answer["whatIf"] is not None) == (identity(node) in known(world, actor)), (actor, node)
+                if answer["whatIf"] is None:
+                    assert answer["recommendations"] is None, (actor, node)
+                    continue
+                told = int(answer["whatIf"]["before"]["microgramsCO2e"] or 0)
+                assert told == world.model.total_ug(person, node, [month], world.now), (actor, node, month)
+                for one in answer["recommendations"]:
+                    assert int(one["emitted"]["microgramsCO2e"]) <= told, (actor, node, month)
+
+
+def test_places_are_told_to_customers_alone(world: World) -> None:
+    for actor in world.actors:
+        answer = data(world, actor, questions.PLACES, period=one_month(AFTER[0]))
+        assert "microgramsCO2e" not in json.dumps(answer)
+        if actor == "stranger":
+            assert (answer["locations"]["edges"], answer["serviceIntensities"]["edges"]) == ([], [])
 
 
 @pytest.mark.parametrize("name", sorted(questions.OPEN))

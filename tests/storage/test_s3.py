@@ -21,7 +21,7 @@ from tests.read_model.world import World, month, small_world
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def bucket(server: str) -> str:
 
 
 @pytest.fixture
-def world(db: None, server: str, bucket: str, settings: SettingsWrapper) -> World:  # noqa: ARG001 the database is needed
+def world(db: None, server: str, bucket: str, settings: Settings) -> World:  # noqa: ARG001 the database is needed
     chosen = storage_of_exports(bucket=bucket, prefix="canopy", endpoint=server, region="eu-central-1")
     settings.STORAGES = settings.STORAGES | {"default": chosen}
     # The heartbeat's own connection does not see what is not committed.
