@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -12,8 +12,11 @@ from accounts.models import NodeKind
 from allocation.models.catalog import Service
 from allocation.models.runs import AllocationRun
 
+if TYPE_CHECKING:
+    from decimal import Decimal
 
-def _ratio() -> models.DecimalField[object, object]:
+
+def _ratio() -> models.DecimalField[Decimal | int, Decimal]:
     return models.DecimalField(max_digits=38, decimal_places=9)
 
 

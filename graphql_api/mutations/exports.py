@@ -146,7 +146,7 @@ class ExportsMutation:
         done = await carried_out(info, scope=SCOPE, given=input, act=act)
         if isinstance(done, MutationRefusal):
             return done  # type: ignore[return-value] # one of the union
-        return await (_export(info, pk) if kind == "Export" else _schedule(info, pk))  # type: ignore[return-value] # one of the union
+        return await (_export(info, pk) if kind == "Export" else _schedule(info, pk))
 
 
 def _order(given: RequestExportInput | ScheduleExportInput) -> exports.Order:

@@ -59,7 +59,7 @@ def written(world: World, who: str, **given: object) -> dict[str, Any]:
 def fetched(url: str) -> tuple[int, bytes, Any]:
     """GET a link as a browser would, without any token."""
     assert url.startswith("http://testserver/exports/")
-    response = async_to_sync(AsyncClient().get)(url.removeprefix("http://testserver"))
+    response: Any = async_to_sync(AsyncClient().get)(url.removeprefix("http://testserver"))
 
     async def body() -> bytes:
         if not response.streaming:
