@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from carbon import health
 from carbon.metrics import metrics
+from graphql_api.downloads import download
 
 admin.site.site_header = admin.site.site_title = "Canopy"
 admin.site.index_title = "Operations"
@@ -19,6 +20,7 @@ urlpatterns = [
     path("login/", LoginView.as_view(template_name="admin/login.html", extra_context=SIGN_IN), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("graphql/", include("graphql_api.urls")),
+    path("exports/<str:token>", download, name="export-download"),
     path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

@@ -89,11 +89,9 @@ def restatements(
 def _row(row: tuple[Any, ...]) -> RestatedMonth:
     run, provider, tree, old, old_run, old_tree = row[10:]
     ident, month = row[0], row[2]
-    return RestatedMonth(
-        *row[:10],
-        Pin(ident, run, provider, month, tree),
-        Pin(old, old_run, provider, month, old_tree),
-    )
+    pins = (Pin(ident, run, provider, month, tree), Pin(old, old_run, provider, month, old_tree))
+    told: list[Any] = [*row[:10], *pins]
+    return RestatedMonth(*told)
 
 
 @dataclass(frozen=True, slots=True)
