@@ -33,8 +33,9 @@ def start_tracing(service: str, processor: SpanProcessor | None = None) -> bool:
     provider = TracerProvider(resource=Resource.create({"service.name": f"canopy-{service}"}))
     sending = processor or BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.OTLP_ENDPOINT))
     provider.add_span_processor(sending)
-    for instrumentor in (DjangoInstrumentor(), CeleryInstrumentor(), PsycopgInstrumentor()):
-        instrumentor.instrument(tracer_provider=provider)
+    kinds: tuple[Any, ...] = (DjangoInstrumentor, CeleryInstrumentor, PsycopgInstrumentor)  # some are untyped
+    for kind in kinds:
+        kind().instrument(tracer_provider=provider)
     return True
 
 

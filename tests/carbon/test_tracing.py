@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.test import Client
@@ -27,8 +27,9 @@ def spans(settings: Settings) -> Iterator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
     assert start_tracing("test", SimpleSpanProcessor(exporter))
     yield exporter
-    for instrumentor in (DjangoInstrumentor(), CeleryInstrumentor(), PsycopgInstrumentor()):
-        instrumentor.uninstrument()
+    kinds: tuple[Any, ...] = (DjangoInstrumentor, CeleryInstrumentor, PsycopgInstrumentor)  # some are untyped
+    for kind in kinds:
+        kind().uninstrument()
 
 
 def test_without_an_address_nothing_is_traced(settings: Settings) -> None:
