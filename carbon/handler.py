@@ -18,16 +18,14 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
-from django.urls import reverse_lazy
+from django.urls import reverse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
-    from django.utils.deprecation import MiddlewareMixin
 
-_API: Final = reverse_lazy("graphql")
 _WITHOUT_DATABASE: Final = (
     AuthenticationMiddleware,
     CommonMiddleware,
@@ -37,6 +35,10 @@ _WITHOUT_DATABASE: Final = (
     SessionMiddleware,
     XFrameOptionsMiddleware,
 )
+
+
+def _asks_the_api(request: HttpRequest) -> bool:
+    return request.path == reverse("graphql")
 
 
 class Handler(ASGIHandler):
@@ -51,40 +53,40 @@ class Handler(ASGIHandler):
             if type(middleware) in _WITHOUT_DATABASE:
                 middleware.__acall__ = _in_loop(middleware, middleware.__acall__)
             layer = getattr(middleware, "get_response", None)
-        self._view_middleware = [_looked_at_in_loop(hook) for hook in self._view_middleware]
+        hooks: list[Any] = self._view_middleware  # type: ignore[has-type] # Django's own attribute, untyped
+        self._view_middleware = [_looked_at_in_loop(hook) for hook in hooks]
 
 
 def _in_loop(
-    middleware: MiddlewareMixin, in_thread: Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+    middleware: Any,  # noqa: ANN401 Django's mixin may be asynchronous or not, which its types do not tell
+    in_thread: Callable[[HttpRequest], Awaitable[HttpResponseBase]],
 ) -> Callable[[HttpRequest], Awaitable[HttpResponseBase]]:
     """Return what the layer does with a request, for the API without a thread."""
     before = getattr(middleware, "process_request", None)
     after = getattr(middleware, "process_response", None)
 
-    async def answer(request: HttpRequest) -> HttpResponseBase:
-        if request.path_info != _API:
+    async def answer(request: HttpRequest) -> Any:  # noqa: ANN401 whatever the hooks answer
+        if not _asks_the_api(request):
             return await in_thread(request)
-        response: HttpResponseBase | None = before(request) if before else None
+        response = before(request) if before else None
         if response is None:
-            response = await middleware.get_response(request)  # type: ignore[misc] # asynchronous here
+            response = await middleware.get_response(request)
         if after is None:
             return response
         if getattr(request, "session", None) is not None and request.session.modified:  # it is saved now
-            return await sync_to_async(after, thread_sensitive=True)(request, response)  # type: ignore[no-any-return] # Django's hooks answer with responses
-        return after(request, response)  # type: ignore[no-any-return] # as above
+            return await sync_to_async(after, thread_sensitive=True)(request, response)
+        return after(request, response)
 
     return answer
 
 
 def _looked_at_in_loop(hook: Any) -> Any:  # noqa: ANN401 Django keeps them as it made them
     """Return a `process_view` hook that runs in the event loop, if it is one of those that need no thread."""
-    function = hook.func if isinstance(hook, SyncToAsync) else None
+    function: Any = hook.func if isinstance(hook, SyncToAsync) else None
     if type(getattr(function, "__self__", None)) not in _WITHOUT_DATABASE:
         return hook
 
-    async def look(request: HttpRequest, *args: Any) -> HttpResponseBase | None:  # noqa: ANN401 Django's signature
-        if request.path_info != _API:
-            return await hook(request, *args)  # type: ignore[no-any-return] # Django's hooks answer with responses
-        return function(request, *args)  # type: ignore[misc, no-any-return] # not None, as asked above
+    async def look(request: HttpRequest, *args: Any) -> Any:  # noqa: ANN401 as above
+        return function(request, *args) if _asks_the_api(request) else await hook(request, *args)
 
     return look

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, connection, transaction
 
+from accounts.models import EnterpriseParent, ResourceDirectory
 from allocation.models import (
     LEGAL_TRANSITIONS,
     AllocationRun,
@@ -89,7 +90,11 @@ def test_what_was_published_cannot_be_changed(published: Month, statement: str) 
 
 def test_container_totals_are_never_changed(published: Month) -> None:
     publication = Publication.objects.get(run__package=published.package)
-    assert ContainerTotal.objects.filter(publication=publication).exists()
+    enterprise = EnterpriseParent.objects.create(external_id="e", name="E")
+    directory = ResourceDirectory.objects.create(
+        provider=publication.provider, enterprise=enterprise, external_id="d", name="D"
+    )
+    ContainerTotal.objects.create(publication=publication, directory=directory, grain=0, accounts=1)
     for change in ("UPDATE allocation_containertotal SET accounts = 0", "DELETE FROM allocation_containertotal"):
         assert refused(f"{change} WHERE publication_id = %s", publication.pk)
 
