@@ -47,7 +47,7 @@ class Handler(ASGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002 Django's signature
         """Build Django's chain, then shorten the way through those of its layers that need no thread."""
         super().load_middleware(is_async)
-        layer: Any = self._middleware_chain
+        layer: Any = self._middleware_chain  # type: ignore[attr-defined] # Django's own attribute, untyped
         while layer is not None:
             middleware = getattr(layer, "__wrapped__", layer)
             if type(middleware) in _WITHOUT_DATABASE:
