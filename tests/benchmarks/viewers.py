@@ -46,7 +46,7 @@ def viewer_figures(url: str, large: LargeEnterprise, month_count: int, node: str
 def scattered(large: LargeEnterprise) -> User:
     """A viewer of every so many-th group and account, a thousand in all or as many as there are."""
     user = User.objects.create(username=f"{large.code}-scattered")
-    groups = AccountGroup.objects.filter(directory=large.directory_id)
+    groups = AccountGroup.objects.filter(directory_id=large.directory_id)
     accounts = Account.objects.filter(provider__code=large.code)
     for kind, nodes in ((NodeKind.ACCOUNT_GROUP, groups), (NodeKind.ACCOUNT, accounts)):
         # The last groups stand lowest: few of the grants stand inside others.
