@@ -51,16 +51,12 @@ from allocation.services.system import system
 from tests.benchmarks.stopwatch import say
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping
 
 CODE = "bench"
 FIRST_MONTH = dt.date(2022, 1, 1)
 SERVICES = 20
 CLUSTERS = 12
-PAIRS_PER_ACCOUNT = 4
-BRANCHES = 7
-TOP_GROUPS = 20
 _EVERYTHING = sql.SQL("true")
 LINES = ("scope1", "scope2_lbm", "scope2_mbm", "scope3_embodied", "energy_wh")
 
@@ -80,7 +76,7 @@ SELECT %(directory)s, child.id, parent.id, %(first)s, %(version)s
 FROM accounts_accountgroup child
 LEFT JOIN accounts_accountgroup parent ON parent.directory_id = child.directory_id
     AND substr(child.external_id, 2)::integer > %(top)s
-    AND parent.external_id = 'g' || substr(child.external_id, 2)::integer / %(branches)s
+    AND parent.external_id = 'g' || greatest(1, substr(child.external_id, 2)::integer / %(branches)s)
 WHERE child.directory_id = %(directory)s
 """
 # One account in a hundred stands directly under the directory.
@@ -120,9 +116,33 @@ CROSS JOIN LATERAL (
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """How large an enterprise is, and what its tree looks like.
+
+    Attributes:
+        code: names its provider, itself and its directory.
+        accounts: how many.
+        groups: how many.
+        months: how many are published.
+        top: how many groups stand directly under the directory.
+        branches: group i stands under group i / branches; 0: all but the top ones stand under the first.
+        pairs: (service, cluster) pairs of each account.
+    """
+
+    code: str
+    accounts: int
+    groups: int
+    months: int
+    top: int = 20
+    branches: int = 7
+    pairs: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class LargeEnterprise:
     """The enterprise and what is needed to ask about it."""
 
+    code: str
     enterprise_id: int
     directory_id: int
     viewer: User
@@ -132,37 +152,38 @@ class LargeEnterprise:
     group_count: int
 
 
-def build(chosen: argparse.Namespace) -> LargeEnterprise:
+def build(shape: Shape) -> LargeEnterprise:
     """Write it all and publish its months, oldest first."""
-    say(f"B2: {chosen.accounts:,} accounts, {chosen.groups:,} groups, {chosen.months} months")
+    say(f"{shape.code}: {shape.accounts:,} accounts, {shape.groups:,} groups, {shape.months} months")
     with transaction.atomic():
-        provider = Provider.objects.create(code=CODE, name="Bench", time_zone="UTC")
-        enterprise = EnterpriseParent.objects.create(external_id=CODE, name="Large enterprise")
+        provider = Provider.objects.create(code=shape.code, name=shape.code, time_zone="UTC")
+        enterprise = EnterpriseParent.objects.create(external_id=shape.code, name="Large enterprise")
         directory = ResourceDirectory.objects.create(
-            provider=provider, enterprise=enterprise, external_id=CODE, name="Large directory"
+            provider=provider, enterprise=enterprise, external_id=shape.code, name="Large directory"
         )
-        _write_tree(provider, directory, chosen)
+        _write_tree(provider, directory, shape)
     for table in ("account", "resourcegroup", "accountgroup", "groupedge", "accountmembership", "groupclosure"):
         _execute(f"ANALYZE accounts_{table}")
     services = [
         Service.objects.create(provider=provider, code=f"s{i:02d}", name=f"Service {i}") for i in range(SERVICES)
     ]
     clusters = [Cluster.objects.create(provider=provider, code=f"c{i:02d}") for i in range(CLUSTERS)]
-    first = _publish(provider, FIRST_MONTH, [s.pk for s in services], [c.pk for c in clusters])
-    publications = [first] + [_repeat(first, index) for index in range(1, chosen.months)]
+    first = _publish(provider, shape, [s.pk for s in services], [c.pk for c in clusters])
+    publications = [first] + [_repeat(first, index) for index in range(1, shape.months)]
     _execute("ANALYZE")
-    viewer = User.objects.create(username="bench-viewer")
+    viewer = User.objects.create(username=f"{shape.code}-viewer")
     operator = system(timezone.now())
     node = NodeRef(NodeKind.ENTERPRISE_PARENT, enterprise.pk)
     grant_role(viewer=operator, node=node, role=Role.VIEWER, user_id=viewer.pk)
     return LargeEnterprise(
+        shape.code,
         enterprise.pk,
         directory.pk,
         viewer,
         tuple(made.pk for made in publications),
         tuple(made.run_id for made in publications),
-        chosen.accounts,
-        chosen.groups,
+        shape.accounts,
+        shape.groups,
     )
 
 
@@ -178,25 +199,26 @@ def _execute(text: str, params: dict[str, int | dt.date] | None = None) -> None:
         cursor.execute(text, params)
 
 
-def _write_tree(provider: Provider, directory: ResourceDirectory, chosen: argparse.Namespace) -> None:
+def _write_tree(provider: Provider, directory: ResourceDirectory, shape: Shape) -> None:
     version = TreeVersion.objects.create(directory=directory, recorded_at=timezone.now())
     params: dict[str, int | dt.date] = {
         "provider": provider.pk,
         "directory": directory.pk,
         "version": version.pk,
         "first": dt.date(2020, 1, 1),
-        "accounts": chosen.accounts,
-        "groups": chosen.groups,
-        "top": TOP_GROUPS,
-        "branches": BRANCHES,
+        "accounts": shape.accounts,
+        "groups": shape.groups,
+        "top": shape.top,
+        "branches": shape.branches or shape.groups + 1,
     }
     for text in (_ACCOUNTS, _RESOURCE_GROUPS, _GROUPS, _EDGES, _MEMBERS):
         _execute(text, params)
     closure.rebuild(directory_ids=[directory.pk])
 
 
-def _publish(provider: Provider, month: dt.date, services: list[int], clusters: list[int]) -> Publication:
+def _publish(provider: Provider, shape: Shape, services: list[int], clusters: list[int]) -> Publication:
     """Write one month's ledger and let the services roll it up; the proof has no sources here and is left out."""
+    month = FIRST_MONTH
     say(f"  {month:%Y-%m} …")
     with transaction.atomic():
         run = _run(provider, month)
@@ -211,7 +233,7 @@ def _publish(provider: Provider, month: dt.date, services: list[int], clusters: 
                     services=sql.Literal(services),
                     service_count=sql.Literal(SERVICES),
                     cluster_count=sql.Literal(CLUSTERS),
-                    pairs=sql.Literal(PAIRS_PER_ACCOUNT),
+                    pairs=sql.Literal(shape.pairs),
                     provider=sql.Literal(provider.pk),
                     lines=sql.Literal([LINE_CODES.index(line) for line in LINES]),
                 )
