@@ -66,6 +66,6 @@ DROP TABLE allocation_containertotal_old;
 
 class Migration(migrations.Migration):
 
-    dependencies = [("allocation", "0008_methodology_options")]
+    dependencies = [("allocation", "0010_service_intensities")]
 
     operations = [migrations.RunSQL(FORWARDS, BACKWARDS)]
