@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from accounts.models import AccountGroupUserPermission
 from accounts.policies import months_of
+from allocation import policies
 from allocation.selectors import children, cube, emissions
 from tests.security import comparison
 from tests.security.api import Api
@@ -233,6 +234,25 @@ def test_a_list_of_hidden_children_is_noticed(published: World, monkeypatch: pyt
     monkeypatch.setattr(children, "children", with_operators_eyes(published, children.children))
     findings = asked_by_viewers(published, monkeypatch)
     assert any("children" in leak for leak in findings.leaks)
+
+
+@pytest.mark.parametrize(
+    ("piece", "leaky"),
+    [
+        ("_OPEN", ", asked.months AS open"),
+        (
+            "_KNOWN",
+            "known_asked AS MATERIALIZED (SELECT key, '{(,)}'::datemultirange AS months FROM asked)",
+        ),
+    ],
+    ids=["of a directory or group", "of an enterprise"],
+)
+def test_a_number_of_an_ancestor_known_by_name_is_noticed(
+    published: World, monkeypatch: pytest.MonkeyPatch, piece: str, leaky: str
+) -> None:
+    monkeypatch.setattr(policies, piece, leaky)
+    findings = asked_by_viewers(published, monkeypatch)
+    assert any("known by name" in leak for leak in findings.leaks)
 
 
 def test_a_forgotten_policy_yields_no_number_that_the_database_does_not_allow(
