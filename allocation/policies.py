@@ -193,7 +193,7 @@ given AS MATERIALIZED (
                            THEN '{{(,)}}'::datemultirange ELSE known_node.months END AS months
     FROM given JOIN known_node USING (kind, node_id) LEFT JOIN regrouped USING (key)
     UNION ALL
-    SELECT asked.key, '{{(,)}}'::datemultirange FROM asked WHERE asked.key >= {JOINED}
+    SELECT DISTINCT asked.key, '{{(,)}}'::datemultirange FROM asked WHERE asked.key >= {JOINED}
 )"""  # noqa: S608 fixed texts
 
 # --- CTEs, each written for what a question needs -------------------------------------------------------------------
