@@ -57,7 +57,7 @@ def document(june: Month, *, a0: str, second: str | None = None) -> dict[str, An
 
 
 def text(june: Month, **places: str) -> str:
-    return json.dumps(document(june, **places))  # type: ignore[arg-type] # by name
+    return json.dumps(document(june, **places))
 
 
 @pytest.fixture
