@@ -64,7 +64,7 @@ def ways(world: World, someone: User) -> Iterator[tuple[str, Callable[[], object
     """Each way to see group `a`: its name, how it is given and how it is taken away."""
     group, team = NodeRef(NodeKind.ACCOUNT_GROUP, world.made["a"].pk), Group.objects.create(name="team")
     north, still = world.made["north"], world.made["still"]
-    held = {"node": group, "role": Role.VIEWER}
+    held: dict[str, Any] = {"node": group, "role": Role.VIEWER}
     yield (
         "grant",
         lambda: grants.grant_role(viewer=operator(world), user_id=someone.pk, **held),
