@@ -237,6 +237,8 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # pandas and Arrow keep memory; a fresh process gives it back.
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 50
+# A process that holds more after a task (in KiB) is replaced before the next one.
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = ENV.int("CANOPY_WORKER_MEMORY_KIB", 2_000_000)
 CELERY_WORKER_CONCURRENCY = ENV.int("CANOPY_WORKER_PROCESSES", 2)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -277,6 +279,7 @@ CELERY_BEAT_SCHEDULE = {
         ("sweep runs", "sweep_runs", 2),
         ("publish due months", "publish_due_months", 60),
         ("verify the ledger", "verify_ledger", 24 * 3600),
+        ("reproduce a run", "reproduce_in_turn", 3600),
         ("drop leftovers", "drop_leftovers", 3600),
     )
 }

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
-from allocation.models import RUNNING, AllocationRun, RunState
+from allocation.models import RUNNING, AllocationRun, RunState, RunTransition
 from allocation.services.transitions import Claim, record
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A message may have waited behind other work this long before it is sent again.
-WAKE_AGAIN_AFTER = dt.timedelta(seconds=30)
+# A message may have waited behind other work so many leases before it is sent again.
+WAKE_AGAIN_LEASES = 1.5
 # The message that followed the request has this long to reach a worker.
 QUEUED_GRACE = dt.timedelta(seconds=5)
 
@@ -113,15 +113,17 @@ def runs_to_wake() -> list[int]:
     Each is marked as woken, so that a busy installation does not collect messages. Two schedulers at once are
     harmless: the second finds the marks of the first.
     """
+    # The history is written by the database's clock, the time of the request by that of whoever asked.
+    waited = RunTransition.objects.filter(run=OuterRef("pk"), to_state=RunState.QUEUED, at__lt=Now() - QUEUED_GRACE)
     with transaction.atomic():
         ids = list(
             AllocationRun.objects.select_for_update(skip_locked=True)
             .filter(_FREE, state__in=RUNNING)
             .filter(
-                Q(woken_at__isnull=True, state=RunState.QUEUED, requested_at__lt=Now() - QUEUED_GRACE)
+                Q(Exists(waited), woken_at__isnull=True, state=RunState.QUEUED)
                 | Q(woken_at__isnull=True, attempt__gt=0)
                 | Q(woken_at__lt=F("lease_until"))
-                | Q(woken_at__lt=Now() - WAKE_AGAIN_AFTER)
+                | Q(woken_at__lt=Now() - WAKE_AGAIN_LEASES * lease())
                 | Q(cancel_requested_at__isnull=False)
             )
             .order_by("pk")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -238,14 +239,28 @@ def test_a_change_of_code_between_two_attempts_writes_everything_anew() -> None:
     assert june.engine.settled == ["k0", "k1", "k2"]
 
 
+def age_history(run: AllocationRun, seconds: int) -> None:
+    """Let the history of a run be older, behind the back of the trigger that keeps it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        RunTransition.objects.filter(run=run).update(at=F("at") - dt.timedelta(seconds=seconds))
+        cursor.execute("SET LOCAL session_replication_role = origin")
+
+
 def test_a_lost_message_is_sent_again_after_a_while() -> None:
     run = month().request()
-    AllocationRun.objects.filter(pk=run.pk).update(requested_at=Now())
     assert runs_to_wake() == []
-    AllocationRun.objects.filter(pk=run.pk).update(requested_at=F("requested_at") - dt.timedelta(seconds=6))
+    age_history(run, 6)
     assert runs_to_wake() == [run.pk]
     assert runs_to_wake() == []
     AllocationRun.objects.filter(pk=run.pk).update(woken_at=Now() - dt.timedelta(seconds=31))
+    assert runs_to_wake() == [run.pk]
+
+
+def test_a_lost_message_is_sent_again_also_if_the_clock_of_who_asked_is_ahead() -> None:
+    run = month().request()
+    AllocationRun.objects.filter(pk=run.pk).update(requested_at=Now() + dt.timedelta(days=1))
+    age_history(run, 6)
     assert runs_to_wake() == [run.pk]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import pytest
 from django.db import connection
 
+from accounts.models import User
 from allocation.models import AccountTotal, Cause, LedgerRow, PublishedMonth, RunProof, RunState
+from allocation.selectors.publications import as_of
 from allocation.services.proof import ProofError
 from allocation.services.publication import (
     AlreadyPublished,
@@ -18,6 +21,7 @@ from allocation.services.publication import (
     publish_run,
     withdraw_run,
 )
+from allocation.services.restatement import approve_restatement, restate_month
 from allocation.services.system import system
 from tests.factories.connections import elsewhere
 from tests.factories.months import MONTH, NOW, OPERATOR, month
@@ -146,3 +150,18 @@ def test_attaching_a_partition_waits_for_no_reader() -> None:
             "SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'allocation_ledgerrow'::regclass"
         )
         assert "AccessExclusiveLock" not in {mode for (mode,) in cursor.fetchall()}
+
+
+def test_publications_are_ordered_by_time_also_if_a_clock_went_backwards() -> None:
+    june = month()
+    first = publish_run(viewer=OPERATOR, run_id=june.run().pk)
+    newer = month(june.provider, seed=1).run()
+    earlier = system(NOW - dt.timedelta(days=1))
+    approved = dataclasses.replace(earlier, user_id=User.objects.create(username="second").pk)
+    restatement = restate_month(viewer=earlier, run_id=newer.pk, cause=Cause.DATA, reason="a clock was wrong")
+    if restatement.publication is None:
+        restatement = approve_restatement(viewer=approved, restatement_id=restatement.pk)
+    assert restatement.publication is not None
+    assert restatement.publication.published_at > first.published_at
+    (pin,) = as_of(moment=restatement.publication.published_at).pins
+    assert pin.publication_id == restatement.publication.pk
