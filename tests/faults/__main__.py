@@ -63,9 +63,9 @@ def prepare(folder: Path, url: str) -> None:
         MARK: mark_of(folder),
     }
     django.setup()
-    from django.core.management import call_command  # noqa: PLC0415 needs the settings
+    from tests.faults.template import begin_migrated  # noqa: PLC0415 needs the settings
 
-    call_command("migrate", verbosity=0)
+    begin_migrated(folder.parent)
 
 
 def clear(folder: Path) -> None:
