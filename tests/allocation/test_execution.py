@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from allocation.services.leases import claim_run, runs_to_wake
 from allocation.services.retention import drop_leftovers
 from allocation.services.runs import RunInProgress, cancel_run, request_run
 from allocation.services.stored import stored_ledger
+from allocation.services.transitions import RunCancelledError, move
 from tests.factories.connections import elsewhere
 from tests.factories.months import NOW, OPERATOR, Handmade, month
 
@@ -224,6 +226,55 @@ def test_cancelling_a_working_run_stops_it_before_its_next_chunk() -> None:
     run.refresh_from_db()
     assert run.state == RunState.WITHDRAWN
     assert not partitions.exists(partitions.ledger_of(run.pk))
+
+
+@dataclass
+class CancelledEarly(Handmade):
+    """Somebody cancels the run while its inputs are read, or while its chunks are laid out."""
+
+    run: AllocationRun = field(kw_only=True)
+    while_in: RunState = field(kw_only=True)
+
+    def cancel(self, state: RunState) -> None:
+        if state == self.while_in:
+            (run,) = elsewhere(lambda: cancel_run(viewer=OPERATOR, run_id=self.run.pk))
+            assert run.state == state
+
+    def __call__(self, run: AllocationRun) -> Handmade:
+        self.cancel(RunState.READING)
+        return super().__call__(run)
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        self.cancel(RunState.ALLOCATING)
+        return super().clusters
+
+
+@pytest.mark.parametrize("state", [RunState.READING, RunState.ALLOCATING])
+@pytest.mark.usefixtures("committed")
+def test_cancelling_stops_a_run_also_before_it_writes(state: RunState) -> None:
+    june = month()
+    run = june.request()
+    engine = CancelledEarly(june.engine.ledgers, run=run, while_in=state)
+    execute_run(run_id=run.pk, worker="test", prepare=engine)
+    run.refresh_from_db()
+    assert run.state == RunState.WITHDRAWN
+    assert states(run)[-2:] == [state, "withdrawn"]
+    assert not partitions.exists(partitions.ledger_of(run.pk))
+
+
+def test_a_run_that_is_being_proved_does_not_become_ready_once_it_is_cancelled() -> None:
+    run = month().request()
+    claim = claim_run(run_id=run.pk, worker="test")
+    assert claim is not None
+    way = (RunState.READING, RunState.ALLOCATING, RunState.WRITING, RunState.PROVING)
+    for before, after in pairwise(way):
+        move(claim, before, after)
+    assert cancel_run(viewer=OPERATOR, run_id=run.pk).state == RunState.PROVING
+    with pytest.raises(RunCancelledError):
+        move(claim, RunState.PROVING, RunState.READY)
+    expire(run)
+    assert cancel_run(viewer=OPERATOR, run_id=run.pk).state == RunState.WITHDRAWN
 
 
 def test_a_change_of_code_between_two_attempts_writes_everything_anew() -> None:

@@ -6,10 +6,11 @@ import dataclasses
 import datetime as dt
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.models import User
 from allocation.models import AccountTotal, Cause, LedgerRow, PublishedMonth, RunProof, RunState
+from allocation.selectors import publications
 from allocation.selectors.publications import as_of
 from allocation.services.proof import ProofError
 from allocation.services.publication import (
@@ -165,3 +166,23 @@ def test_publications_are_ordered_by_time_also_if_a_clock_went_backwards() -> No
     assert restatement.publication.published_at > first.published_at
     (pin,) = as_of(moment=restatement.publication.published_at).pins
     assert pin.publication_id == restatement.publication.pk
+
+
+def test_readers_wait_until_a_publication_has_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY SEQUENCE settles")
+    row = "nextval('settles') < 3, 1::bigint, 2::bigint, 3::bigint, '2025-06-01'::date, NULL::bigint"
+    monkeypatch.setattr(publications, "_CURRENT", f"SELECT {row}")
+    assert publications.current().pins == ((1, 2, 3, MONTH, None),)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT currval('settles')")
+        assert cursor.fetchone() == (3,)
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_publication_is_settled_for_its_own_connection_and_once_it_is_committed() -> None:
+    run = month().run()
+    with transaction.atomic():
+        publication = publish_run(viewer=OPERATOR, run_id=run.pk)
+        assert [pin.publication_id for pin in publications.current().pins] == [publication.pk]
+    assert [pin.publication_id for pin in elsewhere(publications.current)[0].pins] == [publication.pk]
