@@ -121,10 +121,12 @@ def run(*, viewer: Viewer, run_id: int) -> Run | None:
 def _read(viewer: Viewer, params: dict[str, Any]) -> list[Run]:
     with connection.cursor() as cursor:
         cursor.execute(_RUNS, {"viewer": viewer.user_id, "now": viewer.now} | params)
-        return [
-            Run(*(*row[:_SHARED], RunDetails(*row[_SHARED + 1 : -1], _transitions(row[-1])) if row[_SHARED] else None))
-            for row in cursor.fetchall()
-        ]
+        return [Run(*(*row[:_SHARED], _details(row) if row[_SHARED] else None)) for row in cursor.fetchall()]
+
+
+def _details(row: tuple[Any, ...]) -> RunDetails:
+    values = [*row[_SHARED + 1 : -1], _transitions(row[-1])]
+    return RunDetails(*values)
 
 
 def _transitions(text: str | None) -> tuple[Transition, ...]:

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -99,6 +100,7 @@ def main() -> int:
         if not processes.alive(int(left.name.rpartition("-")[2])):
             clear(left)
     folder.mkdir(parents=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     server = broker(chosen.broker, folder / "broker", base / "debian")
     kept = False
     try:

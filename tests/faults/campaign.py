@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from accounts.services.refusal import Refusal
 from allocation import tasks
-from allocation.models import RUNNING, AllocationRun, Publication, RunState
+from allocation.models import RUNNING, AllocationRun, Publication, RunState, RunTransition
 from allocation.services.runs import request_run
 from allocation.services.system import database_now, system
 from tests.faults.injury import Injury, inflicted
@@ -28,7 +28,11 @@ WARRANTS_MAX = 5
 ACTIVE_MAX = 14
 PEACE_SECONDS = 150
 LOST_MESSAGES = 0.15
+RARELY = 0.1
 REPORT_SECONDS = 10
+AHEAD = 12
+WORK_BETWEEN_STOPS = 10
+STOPPING = {"worker", "broker_server", "postgres_server", "postgres_process", "disk_full"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Campaign:
     lost_messages: int = 0
     requests: int = 0
     seen: dict[int, str] = field(default_factory=dict)
+    _work: int = 0
 
     def wage(self, quota: Quota, pause_seconds: float, say: Callable[[str], None], until: float) -> None:
         """Do all faults while work goes on; those that find nothing to hit are put off.
@@ -89,15 +94,29 @@ class Campaign:
             time.sleep(pause_seconds)
 
     def _next(self, orders: list[tuple[str, str]]) -> int | None:
-        """The place of the next order that can be given: few warrants at a time, one for each step."""
+        """The place of the next order that can be given, or None to wait.
+
+        Few warrants are open at a time, one for each step. What stops everything is done only after some work was done
+        since: a fault that hits nobody proves nothing.
+        """
         waiting = self.injury.warrants.waiting()
-        for place, (kind, step) in enumerate(orders):
-            if kind not in {"step", "halt"}:
-                return place
-            if len(waiting) < WARRANTS_MAX and step not in waiting:
+        for place, (kind, step) in enumerate(orders[:AHEAD]):
+            if kind in STOPPING:
+                ready = self._work_was_done()
+            else:
+                ready = not step or (len(waiting) < WARRANTS_MAX and step not in waiting)
+            if ready:
                 return place
         self._feed_rare_steps()
         return None
+
+    def _work_was_done(self) -> bool:
+        """Whether some runs have gone on since the last fault that stopped everything, which is counted from now."""
+        count = insist(RunTransition.objects.count)
+        if count < self._work + WORK_BETWEEN_STOPS:
+            return False
+        self._work = count
+        return True
 
     def _inflict(self, order: tuple[str, str]) -> bool:
         kind, step = order
@@ -109,7 +128,7 @@ class Campaign:
 
     def _feed_rare_steps(self) -> None:
         """Some steps are reached only if somebody cancels or publishes."""
-        if "cancelled" in self.injury.warrants.waiting():
+        if "cancelled" in self.injury.warrants.waiting() and self.draw.random() < RARELY:
             inflicted(self.injury.cancel)
         if any(step.startswith("publishing") for step in self.injury.warrants.waiting()):
             inflicted(self._publish_due)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SIZE_MIB = 256
+SIZE_MIB = 1024
 
 
 def disk_folder(state: Path) -> Path:

@@ -142,8 +142,9 @@ class Injury:
     def lease_lost(self) -> bool:
         """Let leases end early, as when the database's clock jumps ahead: a healthy worker is overtaken."""
         running = AllocationRun.objects.filter(state__in=RUNNING, lease_until__gt=Now())
-        run_id = running.order_by("?").values_list("pk", flat=True).first()
-        return bool(AllocationRun.objects.filter(pk=run_id, state__in=RUNNING).update(lease_until=F("requested_at")))
+        chosen = list(running.order_by("?").values_list("pk", flat=True)[:1])
+        changed = AllocationRun.objects.filter(pk__in=chosen, state__in=RUNNING).update(lease_until=F("requested_at"))
+        return bool(changed)
 
     def clock_jump(self) -> bool:
         """Set a worker's clock hours ahead or behind, and right again."""

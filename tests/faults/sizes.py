@@ -19,7 +19,7 @@ class Size:
     units: int = 12
     workers: int = 1
     processes: int = 2
-    whole_workers: float = 0.1
+    whole_workers: float = 0.05
     reads: int = 0
     pause_seconds: float = 0.15
     minutes: float = 20
@@ -45,7 +45,7 @@ FULL = Size(
         "disk_full": 10,
         "cancel": 50,
     },
-    units=120,
+    units=60,
     workers=2,
     reads=10_000,
     minutes=25,
