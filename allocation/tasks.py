@@ -38,9 +38,8 @@ def help_run(self: Task[..., None], *, run_id: int, **_: object) -> None:
 
 @shared_task(ignore_result=True)
 def sweep_runs(**_: object) -> None:
-    """Send messages for runs that nobody works on: their worker died, or their message was lost."""
-    for run_id in leases.runs_to_wake():
-        allocate_run.apply_async(kwargs={"run_id": run_id}, expires=_MESSAGE_SECONDS)
+    """Send messages for runs that nobody works on; every worker does so by itself, this is the second net."""
+    wake_abandoned_runs()
 
 
 @shared_task(ignore_result=True)
@@ -72,6 +71,12 @@ def reproduce_in_turn(**_: object) -> None:
 def drop_leftovers(**_: object) -> None:
     """Drop the rows of failed and withdrawn runs that were never published, and by policy of old unpublished ones."""
     retention.drop_leftovers(now=database_now())
+
+
+def wake_abandoned_runs() -> None:
+    """Send messages for runs that nobody works on: their worker died, or their message was lost."""
+    for run_id in leases.runs_to_wake():
+        allocate_run.apply_async(kwargs={"run_id": run_id}, expires=_MESSAGE_SECONDS)
 
 
 def wake(run_id: int) -> None:

@@ -7,6 +7,8 @@ import os
 from celery import Celery
 from kombu import Queue
 
+from carbon import reaper as reaper  # noqa: PLC0414 connects itself to the start of a worker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carbon.settings")
 
 app = Celery("canopy")

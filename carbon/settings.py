@@ -276,13 +276,16 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": f"{CELERY_QUEUE_PREFIX}.default", "expires": max(seconds, 2)},
     }
     for name, task, seconds in (
-        ("sweep runs", "sweep_runs", 2),
+        ("sweep runs", "sweep_runs", 30),
         ("publish due months", "publish_due_months", 60),
         ("verify the ledger", "verify_ledger", 24 * 3600),
         ("reproduce a run", "reproduce_in_turn", 3600),
         ("drop leftovers", "drop_leftovers", 3600),
     )
 }
+
+# Every worker looks so often for runs that nobody works on; 0: never, the clock alone does.
+SWEEP_SECONDS = ENV.float("CANOPY_SWEEP_SECONDS", 2)
 
 # --- Runs ------------------------------------------------------------------------------------------
 
