@@ -24,7 +24,7 @@ from carbon.environment import state_dir
 from carbon.services import MARK, end_leftovers
 from tests.faults.brokers import NAMES, broker
 from tests.faults.plant import mark_of
-from tests.faults.sizes import FULL, NAIVE, SHORT
+from tests.faults.sizes import FULL, NAIVE, SHORT, scaled
 
 if TYPE_CHECKING:
     from tests.faults.sizes import Size
@@ -39,6 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="few faults of each kind, for continuous integration")
     parser.add_argument("--seed", type=int, default=None, help="the same seed draws the same faults in the same order")
     parser.add_argument("--naive", action="store_true", help="put a naive task into the workers, to be found out")
+    parser.add_argument("--scale", type=float, default=1, help="this many times the faults, at least one of each kind")
     parser.add_argument("--minutes", type=float, default=None, help="no new fault after so long")
     parser.add_argument("--report", type=Path, default=None, help="write the figures to this file as JSON")
     return parser.parse_args()
@@ -86,7 +87,7 @@ def clear(folder: Path) -> None:
 def size_of(chosen: argparse.Namespace) -> Size:
     """How large a campaign is asked for."""
     named = {(True, True): NAIVE, (True, False): NAIVE, (False, True): SHORT, (False, False): FULL}
-    size = named[chosen.naive, chosen.short]
+    size = scaled(named[chosen.naive, chosen.short], chosen.scale)
     return size if chosen.minutes is None else replace(size, minutes=chosen.minutes)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -11,6 +11,7 @@ class Size:
 
     `deaths` and `halts` are for each named step; `others` by kind (the methods of `tests.faults.injury.Injury`).
     `reads` is how many whole answers the reader of torn months has to get; 0 means that there is none.
+    `disk_and_clock` says whether a small disk and wrong clocks are arranged.
     """
 
     deaths: int
@@ -19,10 +20,21 @@ class Size:
     units: int = 12
     workers: int = 1
     processes: int = 2
-    whole_workers: float = 0.05
+    whole_workers: float = 0.03
     reads: int = 0
+    disk_and_clock: bool = False
     pause_seconds: float = 0.15
     minutes: float = 20
+
+
+def scaled(size: Size, factor: float) -> Size:
+    """The same campaign with more or fewer faults and reads, but at least one of each kind that it has."""
+
+    def times(count: int) -> int:
+        return max(1, round(count * factor)) if count else 0
+
+    others = {kind: times(count) for kind, count in size.others.items()}
+    return replace(size, deaths=times(size.deaths), halts=times(size.halts), others=others, reads=times(size.reads))
 
 
 FULL = Size(
@@ -48,6 +60,7 @@ FULL = Size(
     units=60,
     workers=2,
     reads=10_000,
+    disk_and_clock=True,
     minutes=25,
 )
 SHORT = Size(

@@ -59,7 +59,7 @@ class Trial:
     def hold(self) -> dict[str, Any]:
         """Do everything; return the figures, with the violations that were found."""
         began = time.monotonic()
-        full = self.size.reads > 1000
+        full = self.size.disk_and_clock
         disk = SmallDisk.mounted(disk_folder(self.folder / "state")) if full else None
         self.say(f"seed {self.seed}; a small disk for new tables: {'yes' if disk else 'no'}")
         work = units(self.folder / "packages", self.size.units)
