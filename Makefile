@@ -16,7 +16,7 @@ MANAGE := $(PY) manage.py
 WORLDS ?= 50
 SEED ?= 20260
 
-.PHONY: help setup demo serve stop test browser clients check leaks faults bench lock clean distclean
+.PHONY: help setup demo serve stop test browser clients storage check leaks faults bench lock clean distclean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | while IFS=: read -r name text; do \
@@ -46,6 +46,10 @@ clients: setup ## Test the API with clients and tools of others; Node.js is inst
 	@NODE=$$(./.ci/node "$(VENV)" tests/clients) && PATH="$$NODE:$$PATH" && export PATH && \
 		exec $(PY) -m pytest tests/clients $(ARGS)
 
+storage: setup ## Test exports on a server that speaks S3
+	@./.ci/setup "$(VENV)" requirements/storage.txt "$(VENV)/.installed-storage"
+	@exec $(PY) -m pytest tests/storage $(ARGS)
+
 check: setup ## Lint, types, layers, missing migrations, schema snapshot
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -64,7 +68,7 @@ bench: setup ## Print the benchmark figures (ARGS as the command takes them)
 	@exec $(PY) -m tests.benchmarks $(ARGS)
 
 lock: setup ## Compile requirements/*.in with hashes (needs the network)
-	@for name in runtime dev browser clients; do echo "compiling requirements/$$name.txt"; \
+	@for name in runtime dev browser clients storage; do echo "compiling requirements/$$name.txt"; \
 		$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 			requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 

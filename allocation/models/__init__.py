@@ -2,6 +2,16 @@
 
 from allocation.models.activity import PackageAccount, PackageCluster, PackageService, ServiceUse, UsageRow
 from allocation.models.catalog import Cluster, Region, Service
+from allocation.models.exports import (
+    OPEN_EXPORTS,
+    Export,
+    ExportFile,
+    ExportFormat,
+    ExportLayout,
+    ExportSchedule,
+    ExportState,
+)
+from allocation.models.intensities import RecommendationDismissal, ServiceIntensity
 from allocation.models.ledger import LedgerRow, SpecialAccount
 from allocation.models.methodology import MethodologyVersion
 from allocation.models.package import Package, PackageFinding, Severity
@@ -22,9 +32,11 @@ from allocation.models.runs import (
     RunTransition,
 )
 from allocation.models.sites import Asset, DirectGas, GlobalWarmingPotential, Instrument, SharedPool, Site
+from allocation.models.targets import Target, TargetKind
 
 __all__ = [
     "LEGAL_TRANSITIONS",
+    "OPEN_EXPORTS",
     "PROVED",
     "RUNNING",
     "AccountTotal",
@@ -34,6 +46,12 @@ __all__ = [
     "Cluster",
     "ContainerTotal",
     "DirectGas",
+    "Export",
+    "ExportFile",
+    "ExportFormat",
+    "ExportLayout",
+    "ExportSchedule",
+    "ExportState",
     "GlobalWarmingPotential",
     "Grain",
     "Instrument",
@@ -51,6 +69,7 @@ __all__ = [
     "Rack",
     "RackResource",
     "RackUse",
+    "RecommendationDismissal",
     "Region",
     "Restatement",
     "RunChunk",
@@ -61,11 +80,14 @@ __all__ = [
     "RunState",
     "RunTransition",
     "Service",
+    "ServiceIntensity",
     "ServiceUse",
     "Severity",
     "SharedPool",
     "Site",
     "SpecialAccount",
+    "Target",
+    "TargetKind",
     "UsageRow",
     "Withdrawal",
 ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A message may have waited behind other work so many leases before it is sent again.
+# In leases.
 WAKE_AGAIN_LEASES = 1.5
 # The message that followed the request has this long to reach a worker.
 QUEUED_GRACE = dt.timedelta(seconds=5)
@@ -35,6 +35,11 @@ _FREE = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
 def lease() -> dt.timedelta:
     """Return how long a run is left alone after a sign of life of its worker."""
     return dt.timedelta(seconds=settings.ALLOCATION_LEASE_SECONDS)
+
+
+def wake_again_after() -> dt.timedelta:
+    """Return how long a message may have waited behind other work before it is sent again."""
+    return WAKE_AGAIN_LEASES * lease()
 
 
 def claim_run(*, run_id: int, worker: str) -> Claim | None:
@@ -123,7 +128,7 @@ def runs_to_wake() -> list[int]:
                 Q(Exists(waited), woken_at__isnull=True, state=RunState.QUEUED)
                 | Q(woken_at__isnull=True, attempt__gt=0)
                 | Q(woken_at__lt=F("lease_until"))
-                | Q(woken_at__lt=Now() - WAKE_AGAIN_LEASES * lease())
+                | Q(woken_at__lt=Now() - wake_again_after())
                 | Q(cancel_requested_at__isnull=False)
             )
             .order_by("pk")
