@@ -99,9 +99,17 @@ else:
     DATABASE = dict(dj_database_url.parse(DATABASE_URL))
     if not DATABASE["ENGINE"].endswith(".postgresql"):
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL, version 18 or newer")
-    # 0 closes the connection after each request: under ASGI each request has its own thread, and
-    # kept connections would pile up. Behind a pooler that costs nothing.
-    DATABASE["CONN_MAX_AGE"] = ENV.int("CANOPY_CONNECTION_MAX_AGE_SECONDS", 0)
+    DATABASE["CONN_HEALTH_CHECKS"] = True
+# Under ASGI each request has a thread of its own and would open a connection of its own: the API server (carbon.asgi)
+# takes them from a pool. Commands and workers keep one each.
+POOL_CONNECTIONS = ENV.int("CANOPY_POOL_CONNECTIONS", 0)
+if POOL_CONNECTIONS:
+    DATABASE.setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": POOL_CONNECTIONS,
+        "timeout": 10,  # seconds that a request waits for one
+        "max_idle": 300,
+    }
     DATABASE["CONN_HEALTH_CHECKS"] = True
 DATABASE["ATOMIC_REQUESTS"] = ATOMIC_REQUESTS
 DATABASES = {"default": DATABASE}
