@@ -11,6 +11,7 @@ from celery import Task, shared_task
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.services import allowances
 from allocation.services import execution, exporting, exports, leases, release, retention, verification
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ def verify_ledger(**_: object) -> None:
 
 @shared_task(ignore_result=True)
 def drop_leftovers(**_: object) -> None:
-    """Drop the rows of failed and withdrawn runs that were never published, and by policy of old unpublished ones."""
+    """Drop the rows of failed and withdrawn runs that were never published, of old unpublished ones, of counters."""
     retention.drop_leftovers(now=timezone.now())
+    allowances.forget_whole()
 
 
 @shared_task(bind=True, max_retries=3, ignore_result=True)
