@@ -8,6 +8,7 @@ from celery import Celery
 from celery.signals import worker_process_init
 from kombu import Queue
 
+from carbon import reaper as reaper  # noqa: PLC0414 connects itself to the start of a worker
 from carbon.memory import limit_memory
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carbon.settings")

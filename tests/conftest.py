@@ -65,6 +65,8 @@ def live_environment() -> dict[str, str]:
         "CANOPY_SECRET_KEY": settings.SECRET_KEY,
         "CANOPY_ALLOWED_HOSTS": "localhost,127.0.0.1",
         "CANOPY_HTTPS": "0",
+        # What a test leaves abandoned on purpose is not to be taken up by the worker of another test.
+        "CANOPY_SWEEP_SECONDS": "0",
     }
     if not settings.EMBEDDED:
         variables["DATABASE_URL"] = urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
