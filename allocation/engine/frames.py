@@ -1,7 +1,8 @@
 """What goes into the engine and what comes out: frame contracts as data.
 
-`TABLES` is package format version 1 (docs/package-format.md, section 3) as data: one `Table` per CSV file, one `Column`
-per column. The loader validates files against it, the activity models store it, the engine reads it.
+`TABLES` is package format version 1 (docs/package-format.md, section 3) as data, and the tables beyond it (section 9):
+one `Table` per CSV file, one `Column` per column. The loader validates files against it, the activity models store it,
+the engine reads it.
 
 A small table reaches the engine as a `pandas.DataFrame` with every column of its contract (dtype `object`: `str`,
 `Decimal`, `int`, `bool`, first day of month as `datetime.date`, or `None` for unknown; constant defaults already
@@ -66,6 +67,8 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     required: bool = False
+    beyond: bool = False
+    """Not a table of version 1 (docs/package-format.md, section 9)."""
 
     @property
     def file(self) -> str:
@@ -337,6 +340,27 @@ _ALL: Final = (
         ),
         key=("machine",),
     ),
+    Table(
+        "site_hours",
+        (
+            _code("site", "sites"),
+            Column("hour", Kind.WHOLE, required=True, minimum=_ZERO),
+            _amount("kwh", required=True),
+            _amount("residual_g_per_kwh"),
+        ),
+        key=("site", "hour"),
+        beyond=True,
+    ),
+    Table(
+        "instrument_hours",
+        (
+            _code("instrument", "instruments"),
+            Column("hour", Kind.WHOLE, required=True, minimum=_ZERO),
+            _amount("kwh", required=True),
+        ),
+        key=("instrument", "hour"),
+        beyond=True,
+    ),
 )
 
 TABLES: Final[Mapping[str, Table]] = {table.name: table for table in _ALL}
@@ -386,6 +410,7 @@ class Options:
     closure_tolerance: Decimal
     matching: str
     rounds: int = 0
+    pool_base: str = "external"
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ def find_recipients(plan: Plan, cluster: str, usage: Usage, history: Sequence[Us
     allocated = _allocated(place, netted, throughput)
     pool = place.pool
     if plan.options.unused == "account_pool":
-        pool = spread_over_accounts(settlement, plan.internal_accounts)
+        spared = plan.internal_accounts if plan.options.pool_base == "external" else frozenset()
+        pool = spread_over_accounts(settlement, spared)
         allocated = added(allocated, subtracted(place.pool, pool))
     kept = dict(throughput.kept)
     if plan.options.unused != "provider":

@@ -18,6 +18,7 @@ from allocation.models import (
     DirectGas,
     GlobalWarmingPotential,
     Instrument,
+    InstrumentHour,
     Machine,
     PackageAccount,
     PackageCluster,
@@ -30,6 +31,7 @@ from allocation.models import (
     ServiceUse,
     SharedPool,
     Site,
+    SiteHour,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ MODELS: Final[Mapping[str, type[ActivityRow]]] = {
     "accounts": PackageAccount,
     "service_use": ServiceUse,
     "machines": Machine,
+    "site_hours": SiteHour,
+    "instrument_hours": InstrumentHour,
 }
 """Where the small tables of the format are stored. A model's fields have the names of the table's columns."""
 

@@ -21,7 +21,16 @@ from allocation.models.runs import (
     RunState,
     RunTransition,
 )
-from allocation.models.sites import Asset, DirectGas, GlobalWarmingPotential, Instrument, SharedPool, Site
+from allocation.models.sites import (
+    Asset,
+    DirectGas,
+    GlobalWarmingPotential,
+    Instrument,
+    InstrumentHour,
+    SharedPool,
+    Site,
+    SiteHour,
+)
 
 __all__ = [
     "LEGAL_TRANSITIONS",
@@ -37,6 +46,7 @@ __all__ = [
     "GlobalWarmingPotential",
     "Grain",
     "Instrument",
+    "InstrumentHour",
     "LedgerRow",
     "LineAmounts",
     "Machine",
@@ -65,6 +75,7 @@ __all__ = [
     "Severity",
     "SharedPool",
     "Site",
+    "SiteHour",
     "SpecialAccount",
     "UsageRow",
     "Withdrawal",

@@ -81,6 +81,13 @@ FLAG_CODES = [
     "ROWS_REJECTED",
     "UNKNOWN_FILE",
 ]
+# Codes of section 9, which goes beyond version 1.
+BEYOND = {
+    ("HOURS_INCOMPLETE", "package"),
+    ("INSTRUMENT_EXCEEDED", "package"),
+    ("UNKNOWN_INSTRUMENT", "package"),
+    ("HOURS_IGNORED", "flag"),
+}
 # Every (code, severity) that section 7 knows.
 CODES = (
     {(code, "package") for code in PACKAGE_CODES}
@@ -295,7 +302,12 @@ def _option_cases() -> Iterable[Broken]:
         "tolerance": {"closure_tolerance": "five"},
         "order missing": {"dependencies": "step_down"},
         "order in vain": {"step_down_order": ["s1"]},
-        "reserved": {"matching": "hourly"},
+        "reserved": {"matching": "annual"},
+        "rounds missing": {"dependencies": "rounds"},
+        "rounds in vain": {"rounds": 2},
+        "rounds beyond": {"dependencies": "rounds", "rounds": 101},
+        "base in vain": {"pool_base": "all"},
+        "base": {"unused": "account_pool", "pool_base": "none"},
     }
     for name, values in options.items():
         yield _case(f"option {name}", bad, change=_option(**values))
@@ -685,6 +697,93 @@ def _flag_cases() -> Iterable[Broken]:
     yield _case("file expected", file=_append("expected_ledger.csv", b"\xff"))
 
 
+def _by_hour(draft: Draft) -> None:
+    """Match by hour: 2 kWh an hour at each site (the first has 1500, the second 750 kWh a month), e1 in one hour."""
+    draft.options.update({"matching": "hourly", "closure_tolerance": "1"})
+    for site in ("i1", "i2"):
+        draft.add("site_hours", *({"site": site, "hour": str(hour), "kwh": "2"} for hour in range(720)))
+    draft.add("instrument_hours", {"instrument": "e1", "hour": "7", "kwh": "1"})
+    draft.tables["instruments"][0]["kwh"] = "1"
+
+
+def _hour_cases() -> Iterable[Broken]:
+    yield _case("by hour", change=_by_hour)
+    last = _row("site_hours", site="i1", hour="720", kwh="1")
+    yield _case(
+        "hour beyond the month",
+        _package("HOURS_EXCEED_MONTH", "site_hours.csv", 1442),
+        change=_all(_by_hour, last),
+    )
+    yield _case(
+        "hour of an instrument beyond the month",
+        _package("HOURS_EXCEED_MONTH", "instrument_hours.csv", 2),
+        change=_all(_by_hour, _cell("instrument_hours", 2, hour="999")),
+    )
+    yield _case(
+        "half an hour",
+        _package("BAD_VALUE", "site_hours.csv", 2),
+        change=_all(_by_hour, _cell("site_hours", 2, hour="0.5")),
+    )
+    yield _case(
+        "hour twice",
+        _package("DUPLICATE_KEY", "site_hours.csv", 3),
+        change=_all(_by_hour, _cell("site_hours", 3, hour="0")),
+    )
+    yield _case(
+        "hour missing",
+        _package("HOURS_INCOMPLETE", "sites.csv", 2),
+        change=_all(_by_hour, lambda draft: draft.tables["site_hours"].pop(5)),
+    )
+    yield _case(
+        "no hours at all",
+        *(_package("HOURS_INCOMPLETE", "sites.csv", row) for row in (2, 3)),
+        change=_option(matching="hourly"),
+    )
+    nothing = [_cell("site_hours", line, kwh="0") for line in range(722, 1442)]
+    yield _case("no consumption by hour", _package("HOURS_INCOMPLETE", "sites.csv", 3), change=_all(_by_hour, *nothing))
+    half = [_cell(table, 2, kwh="0.5") for table in ("instruments", "instrument_hours")]
+    yield _case(
+        "consumption beyond the invoice",
+        _flag("CLOSURE_GAP", "site_hours.csv"),
+        change=_all(_by_hour, _cell("site_hours", 2, kwh="1562.01"), *half),
+    )
+    yield _case(
+        "more by hour than there is",
+        _package("INSTRUMENT_EXCEEDED", "instruments.csv", 2),
+        change=_all(_by_hour, _row("instrument_hours", instrument="e1", hour="8", kwh="0.1")),
+    )
+    yield _case(
+        "instrument unknown",
+        _package("UNKNOWN_INSTRUMENT", "instrument_hours.csv", 2),
+        change=_all(_by_hour, _cell("instrument_hours", 2, instrument="e9")),
+    )
+    yield _case(
+        "site of hours unknown",
+        _package("UNKNOWN_SITE", "site_hours.csv", 1442),
+        change=_all(_by_hour, _row("site_hours", site="i9", hour="1", kwh="1")),
+    )
+    second = {"instrument": "e2", "market": "k1", "type": "contract", "kwh": "3", "g_per_kwh": "10"}
+    yield _case(
+        "instrument without hours",
+        _flag("INELIGIBLE_INSTRUMENT", "instruments.csv", 3),
+        change=_all(_by_hour, _row("instruments", **second)),
+    )
+    yield _case(
+        "generation when nobody needs it",
+        _flag("SURPLUS_INSTRUMENT", "instruments.csv", 2),
+        change=_all(_by_hour, _cell("instruments", 2, kwh="1500"), _cell("instrument_hours", 2, kwh="1000")),
+    )
+    hours = [
+        _row("site_hours", site="i1", hour="1", kwh="1"),
+        _row("instrument_hours", instrument="e1", hour="1", kwh="1"),
+    ]
+    yield _case(
+        "hours in vain",
+        *(_flag("HOURS_IGNORED", f"{table}.csv") for table in ("site_hours", "instrument_hours")),
+        change=_all(*hours),
+    )
+
+
 CASES: list[Broken] = [
     case
     for cases in (
@@ -696,6 +795,7 @@ CASES: list[Broken] = [
         _energy_cases,
         _usage_cases,
         _flag_cases,
+        _hour_cases,
     )
     for case in cases()
 ]

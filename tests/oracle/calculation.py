@@ -122,7 +122,7 @@ class Cluster:
 
     def _share_pool(self, direct: Bag, pool: Amount) -> Settled:
         policy = self.package.methodology.choice("unused")
-        if policy == "provider" or not any(self.used_kwh.values()):
+        if policy in ("provider", "account_pool") or not any(self.used_kwh.values()):
             return Settled(direct, pool)
         weights = dict(self.used_kwh)
         if policy == "service_pool" and any(amount.whole for amount in direct.values()):
@@ -140,6 +140,21 @@ class Cluster:
                 part = amount * share
                 totals[j] = totals[j] + part if j in totals else part
         return totals
+
+    def remainders(self, direct: Bag) -> dict[str, Amount]:
+        """What is still on its way after the last of `rounds`, where it has arrived."""
+        rest: dict[str, Amount] = {}
+        for (kind, service), amount in direct.items():
+            for j, share in self.flow.rest.get(service, {}).items() if kind == "service" else ():
+                rest[j] = rest[j] + amount * share if j in rest else amount * share
+        return rest
+
+    def bears_pool(self, leaf: Leaf) -> bool:
+        """Whether a leaf shares the unused capacity under `account_pool`."""
+        methodology = self.package.methodology
+        if methodology.choice("unused") != "account_pool":
+            return False
+        return methodology.pool_base == "all" or leaf.account not in self.package.internal_accounts
 
     def usage_shares(self, service: str) -> dict[Leaf, Fraction]:
         """Step 7: F of a service that is not stuck."""
@@ -170,28 +185,42 @@ class Cluster:
                 y[place.key] = y[place.key] + Amount((own, estimated))
         return y, firsts, arrival(ZERO if total else rest, None)
 
+    def _energy(self) -> Settled:
+        """The kWh of racks and sharing machines after step 5, one part per quality."""
+        nothing = Amount(tuple(ZERO for _ in range(1 + len(QUALITIES))))
+        return self.settle({place.key: by_quality(place) for place in self.racks}, nothing)
+
+    def pool_classes(self) -> set[str]:
+        """The qualities of the energy of unused capacity."""
+        return qualities_in(self._energy().unused)
+
     def energy_classes(self) -> dict[Recipient, set[str]]:
         """The qualities of the energy that reaches each service and machine."""
-
-        def by_quality(place: Place) -> Amount:
-            classes = (place.p if place.quality == quality else ZERO for quality in QUALITIES)
-            return Amount((place.p, *classes))
-
-        nothing = Amount(tuple(ZERO for _ in range(1 + len(QUALITIES))))
-        settled = self.settle({place.key: by_quality(place) for place in self.racks}, nothing)
+        settled = self._energy()
         reached: dict[Recipient, Amount] = {
             ("service", service): total for service, total in self.totals(settled.direct).items()
         }
+        for service, amount in self.remainders(settled.direct).items():
+            node = ("service", service)
+            reached[node] = reached[node] + amount if node in reached else amount
         reached |= {user: amount for user, amount in settled.direct.items() if user[0] == "machine"}
         reached |= {("machine", place.code): by_quality(place) for place in self.first}
-        return {
-            user: {q for q, kwh in zip(QUALITIES, amount.parts[1:], strict=True) if kwh}
-            for user, amount in reached.items()
-        }
+        return {user: qualities_in(amount) for user, amount in reached.items()}
 
     def all_classes(self) -> set[str]:
         """The qualities of all energy of racks and machines."""
         return {place.quality for place in [*self.racks, *self.first] if place.p}
+
+
+def by_quality(place: Place) -> Amount:
+    """The weight of a place, and the same again under its quality."""
+    classes = (place.p if place.quality == quality else ZERO for quality in QUALITIES)
+    return Amount((place.p, *classes))
+
+
+def qualities_in(amount: Amount) -> set[str]:
+    """The qualities of which an amount of energy has some."""
+    return {q for q, kwh in zip(QUALITIES, amount.parts[1:], strict=True) if kwh}
 
 
 PreviousShares = Callable[[str, str], dict[Leaf, Fraction]]
@@ -222,16 +251,14 @@ def allocate_line(cluster: Cluster, source: Source, previous: PreviousShares) ->
     for user, amount in [*firsts.items(), *settled.direct.items()]:
         if user[0] == "machine":
             give(cluster.leaf_of_machine[user[1]], amount)
-    moved = {}
-    for service, total in cluster.totals(settled.direct).items():
-        if service in cluster.flow.stuck:
-            moved[service] = total
-        else:
-            for leaf, share in cluster.usage_shares(service).items():
-                give(leaf, total * share)
-    provider = cluster.package.methodology.choice("unused") == "provider"
-    if provider:
+    moved = _sell(cluster, settled.direct, give)
+    policy = cluster.package.methodology.choice("unused")
+    base = {leaf: amount.whole for leaf, amount in leaves.items() if cluster.bears_pool(leaf)}
+    if policy == "provider":
         give(Leaf(cluster.code, UNUSED, PROVIDER, "default"), settled.unused)
+    elif any(base.values()):
+        for leaf, ug in base.items():
+            give(leaf, settled.unused * (ug / sum(base.values())))
     else:
         moved[UNUSED] = settled.unused
     moved = {service: amount for service, amount in moved.items() if amount.whole}
@@ -240,6 +267,25 @@ def allocate_line(cluster: Cluster, source: Source, previous: PreviousShares) ->
     special = (UNALLOCATED, PROVIDER)
     result.leaves = {leaf: amount for leaf, amount in leaves.items() if leaf.account not in special or amount.whole}
     return result
+
+
+def _sell(cluster: Cluster, direct: Bag, give: Callable[[Leaf, Amount], None]) -> dict[str, Amount]:
+    """Step 7 for usage; returns by service what no usage takes."""
+    moved: dict[str, Amount] = {}
+    for service, total in cluster.totals(direct).items():
+        if service in cluster.flow.stuck:
+            moved[service] = total
+        else:
+            for leaf, share in cluster.usage_shares(service).items():
+                give(leaf, total * share)
+    for service, rest in cluster.remainders(direct).items():
+        sold = cluster.demand.usage_of(service)
+        whole = sum(sold.values(), ZERO)
+        for leaf, quantity in sold.items() if whole else ():
+            give(leaf, rest * (quantity / whole))
+        if not whole:
+            moved[service] = moved[service] + rest if service in moved else rest
+    return moved
 
 
 def _fall_back(cluster: Cluster, result: LineResult, previous: PreviousShares) -> None:

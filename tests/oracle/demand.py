@@ -50,13 +50,15 @@ class Flow:
     """Where one service's direct emissions end up.
 
     `gross[s][j]`: share of the direct emissions of s in the total T of j. `stuck`: services whose
-    total no leaf takes (step 8). `quantity[s]`: Q. `closed`: members of closed classes.
+    total no leaf takes (step 8). `quantity[s]`: Q. `closed`: members of closed classes. `rest[s][j]`:
+    share of the direct emissions of s that stays with j after the last of `rounds`.
     """
 
     gross: dict[str, dict[str, Fraction]]
     quantity: dict[str, Fraction]
     stuck: frozenset[str]
     closed: frozenset[str]
+    rest: dict[str, dict[str, Fraction]] = field(default_factory=dict)
 
 
 def leaf_of(package: Package, cluster: str, row: Row, group: str) -> Leaf:
@@ -109,10 +111,33 @@ def flow_of(package: Package, demand: Demand, services: Iterable[str]) -> Flow:
         rank = {service: position for position, service in enumerate(order)}
         use = {s: {j: q for j, q in consumers.items() if rank[j] > rank[s]} for s, consumers in use.items()}
     quantity = {s: sum(demand.usage_of(s).values(), ZERO) + sum(use.get(s, {}).values(), ZERO) for s in order}
+    if method == "rounds":
+        shares = {s: {j: q / quantity[s] for j, q in use.get(s, {}).items() if q} for s in order}
+        gross, rest = _rounds(order, shares, package.methodology.rounds)
+        return Flow(gross, quantity, frozenset(s for s in order if quantity[s] == 0), frozenset(), rest)
     closed = _closed(demand, use, quantity)
     shares = {s: {j: q / quantity[s] for j, q in use.get(s, {}).items() if q} for s in order if s not in closed}
     stuck = frozenset(s for s in order if quantity[s] == 0) | closed
     return Flow(_gross(order, shares), quantity, stuck, closed)
+
+
+def _rounds(
+    order: list[str], shares: dict[str, dict[str, Fraction]], rounds: int
+) -> tuple[dict[str, dict[str, Fraction]], dict[str, dict[str, Fraction]]]:
+    """By service: what of a unit comes by within the rounds, and where it is after the last one."""
+    gross: dict[str, dict[str, Fraction]] = {}
+    rest: dict[str, dict[str, Fraction]] = {}
+    for s in order:
+        here, gross[s] = {s: Fraction(1)}, {}
+        for _ in range(rounds):
+            there: dict[str, Fraction] = {}
+            for j, amount in here.items():
+                gross[s][j] = gross[s].get(j, ZERO) + amount
+                for consumer, share in shares[j].items():
+                    there[consumer] = there.get(consumer, ZERO) + amount * share
+            here = there
+        rest[s] = here
+    return gross, rest
 
 
 def _closed(demand: Demand, use: dict[str, dict[str, Fraction]], quantity: dict[str, Fraction]) -> frozenset[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tests.oracle.draft import Draft, TomlValue
-from tests.oracle.methodology import CHOICES, FALLBACKS, PRESETS, month_hours
+from tests.oracle.methodology import CHOICES, FALLBACKS, POOL_BASES, PRESETS, month_hours
 from tests.oracle.table import LINES, QUALITIES
 
 # Prefixes of each other with characters on both sides of "|", characters beyond the BMP, and
@@ -150,8 +150,9 @@ class _Writer:
         options: dict[str, TomlValue] = {
             name: rng.choice(values) for name, values in CHOICES.items() if rng.random() < 0.45
         }
-        if options.get("dependencies") == "step_down":
-            options["step_down_order"] = rng.sample(self.services, rng.randint(0, len(self.services)))
+        options |= self._belonging(options)
+        if options.get("matching") == "hourly" and rng.random() < 0.6:
+            options["matching"] = "monthly"
         if rng.random() < 0.5:
             options["closed_class"] = "overhead"
         if rng.random() < 0.7:
@@ -166,6 +167,18 @@ class _Writer:
         if rng.random() < 0.3:
             options["closure_tolerance"] = rng.choice(["0", "0.000000000001", "0.5", "3"])
         return options
+
+    def _belonging(self, options: dict[str, TomlValue]) -> dict[str, TomlValue]:
+        """Options that go with the values of others."""
+        rng = self.catalogue
+        more: dict[str, TomlValue] = {}
+        if options.get("dependencies") == "step_down":
+            more["step_down_order"] = rng.sample(self.services, rng.randint(0, len(self.services)))
+        if options.get("dependencies") == "rounds":
+            more["rounds"] = rng.choice([1, 2, 3, 7])
+        if options.get("unused") == "account_pool" and rng.random() < 0.5:
+            more["pool_base"] = rng.choice(POOL_BASES)
+        return more
 
     def _option(self, name: str) -> str:
         default = {"rack_weight": "it_kwh", "pool_driver": "it_kwh", "closed_class": "error"}
@@ -199,6 +212,7 @@ class _Writer:
         self._machine_table()
         self._posting_tables()
         self._instrument_table()
+        self._hour_tables(int(hours))
         self._usage_tables()
         return self.package
 
@@ -407,6 +421,25 @@ class _Writer:
                     "retired": self.rng.choice(["", "true", "true", "false"]),
                 },
             )
+
+    def _hour_tables(self, hours: int) -> None:
+        """Consumption and generation by hour where they are needed, rarely where they are not."""
+        rng = self.rng
+        if self.options.get("matching", "monthly") == "monthly" and not self._rarely(chance=0.03):
+            return
+        for site in self.sites:
+            day = [self._number(90, least=1) for _ in range(24)]
+            factors = rng.choice([[""] * 24, [self._maybe(self._number(900)) for _ in range(24)]])
+            for hour in range(hours):
+                row = {"site": site.code, "hour": str(hour), "kwh": day[hour % 24]}
+                self.package.add("site_hours", row | {"residual_g_per_kwh": factors[hour % 24]})
+        for instrument in self.package.tables.get("instruments", []):
+            running = rng.sample(range(hours), rng.choice([0, 1, 24, 300]))
+            for hour in running:
+                milli_kwh = int(Fraction(instrument["kwh"]) * 1000) // len(running)
+                kwh = f"{milli_kwh // 1000}.{milli_kwh % 1000:03d}"
+                row = {"instrument": instrument["instrument"], "hour": str(hour), "kwh": kwh}
+                self.package.add("instrument_hours", row)
 
     def _usage_tables(self) -> None:
         rng = self.rng

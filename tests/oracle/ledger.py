@@ -20,7 +20,7 @@ from tests.oracle.calculation import (
 from tests.oracle.demand import CORE_GROUP, Demand, Leaf, read_demand
 from tests.oracle.energy import Energy, measure_energy, weakest
 from tests.oracle.methodology import FILE, month_index
-from tests.oracle.postings import Pair, Source, post_all
+from tests.oracle.postings import Pair, Source, check_hours, post_all
 from tests.oracle.reader import Package, RejectedError, accept_usage, read_package
 from tests.oracle.table import Finding
 
@@ -82,6 +82,8 @@ def allocate(package_dir: Path, history: Sequence[Path] = ()) -> Allocation:
     earlier = [read_package(path) for path in history]
     _check_version(package, earlier)
     energy = measure_energy(package)
+    check_hours(package, energy)
+    package.stop_if_rejected()
     demand = read_demand(package, accept_usage(package))
     clusters = {cluster.code: cluster for cluster in weigh_clusters(package, energy, demand)}
     _check_dependencies(package, clusters)
@@ -223,6 +225,8 @@ class LeafClasses:
         classes = {q for code in machines for q in self.reached.get(("machine", code), ())}
         if leaf in self.cluster.demand.usage or leaf in self.fed_by_previous or not machines:
             classes |= self.reached.get(("service", leaf.service), set())
+        if self.cluster.bears_pool(leaf) and (machines or leaf in self.cluster.demand.usage):
+            classes |= self.cluster.pool_classes()
         return classes
 
 

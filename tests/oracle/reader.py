@@ -35,6 +35,9 @@ class Package:
         for site in self.tables["sites"]:
             self.sites_of.setdefault(site.text("cluster"), []).append(site)
         self.core_services = {row.text("service") for row in self.tables["services"] if row.text("kind") == "core"}
+        self.internal_accounts = {
+            row.text("account") for row in self.tables["accounts"] if row.text("internal") == "true"
+        }
         self.regions: dict[str, list[str]] = {}
         for row in self.tables["clusters"]:
             if row.has("region"):
@@ -133,6 +136,8 @@ REFERENCES = (
     ("machines", "site", "site"),
     ("machines", "service", "service"),
     ("machines", "account", "account"),
+    ("site_hours", "site", "site"),
+    ("instrument_hours", "instrument", "instrument"),
 )
 
 
@@ -143,7 +148,10 @@ def _known_codes(package: Package) -> dict[str, set[str]]:
         "cluster": set(package.clusters),
         "place": set(package.clusters) | set(package.regions),
         "market": {row.text("market", row.text("cluster")) for row in tables["sites"]},
-    } | {name: {row.text(name) for row in tables[f"{name}s"]} for name in ("site", "rack", "service", "account")}
+    } | {
+        name: {row.text(name) for row in tables[f"{name}s"]}
+        for name in ("site", "rack", "service", "account", "instrument")
+    }
 
 
 def _check_references(package: Package) -> None:

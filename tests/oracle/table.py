@@ -205,6 +205,10 @@ TABLES = {
             "quality": QUALITY,
         },
     ),
+    "site_hours": TableSpec(
+        ("site", "hour"), {"site": "*code", "hour": "*count", "kwh": "*amount", "residual_g_per_kwh": "amount"}
+    ),
+    "instrument_hours": TableSpec(("instrument", "hour"), {"instrument": "*code", "hour": "*count", "kwh": "*amount"}),
 }
 
 

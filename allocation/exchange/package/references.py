@@ -23,6 +23,7 @@ _UNKNOWN: Final[Mapping[str, str]] = {
     "services": "UNKNOWN_SERVICE",
     "accounts": "UNKNOWN_ACCOUNT",
     "racks": "UNKNOWN_RACK",
+    "instruments": "UNKNOWN_INSTRUMENT",
     "markets": "UNKNOWN_MARKET",
 }
 _CLUSTER_OR_REGION: Final = ("clusters", "regions")
@@ -41,8 +42,8 @@ class _Codes:
 
     @classmethod
     def of(cls, tables: Mapping[str, pd.DataFrame]) -> _Codes:
-        by_table = {name: frozenset(tables[name][TABLES[name].key[0]]) for name in ("clusters", "sites", "racks")}
-        by_table |= {name: frozenset(tables[name][TABLES[name].key[0]]) for name in ("services", "accounts")}
+        named = ("clusters", "sites", "racks", "services", "accounts", "instruments")
+        by_table = {name: frozenset(tables[name][TABLES[name].key[0]]) for name in named}
         by_table["regions"] = frozenset(tables["clusters"]["region"].dropna())
         sites = tables["sites"]
         by_table["markets"] = frozenset(sites["market"].where(sites["market"].notna(), sites["cluster"]))

@@ -58,6 +58,9 @@ ENGINE = {
     "NO_SOURCE",
     "DEPENDENCIES_IGNORED",
     "LINE_EXCLUDED",
+    "HOURS_INCOMPLETE",
+    "INSTRUMENT_EXCEEDED",
+    "HOURS_IGNORED",
 }
 """Codes of the format that the engine finds."""
 

@@ -98,6 +98,12 @@ def full_sample() -> Sample:
             ["m1", "k1", "s2", "a2", "", "100", "100"],
             ["m2", "k1", "s2", "a2", "g, h", "100.5", "720"],
         ],
+        "site_hours": [
+            ["site", "hour", "kwh", "residual_g_per_kwh"],
+            ["i1", "0", "1.5", ""],
+            ["i1", "719", "1", "7.25"],
+        ],
+        "instrument_hours": [["instrument", "hour", "kwh"], ["e1", "7", "0.5"]],
     }
     return sample
 
