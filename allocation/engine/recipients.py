@@ -23,6 +23,7 @@ from allocation.engine.fallbacks import (
     fall_back,
     with_overhead,
 )
+from allocation.engine.peaks import weigh
 from allocation.engine.usage import CORE_GROUP, net
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def find_recipients(plan: Plan, cluster: str, usage: Usage, history: Sequence[Us
     Reports NEGATIVE_NET_USAGE, NO_SOURCE, CLOSED_CLASS, EMPTY_CLUSTER and NO_USAGE_FALLBACK.
     """
     place = plan.clusters[cluster]
-    netted = net(usage, plan.core_services)
+    netted = weigh(net(usage, plan.core_services), plan.peaks, cluster, findings)
     _flag_usage(place, netted, findings)
     services = {node: columns for node, columns in place.direct.items() if isinstance(node, str)}
     reached = {node: found for node, found in place.classes.items() if isinstance(node, str)}

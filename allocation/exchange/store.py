@@ -32,6 +32,7 @@ from allocation.models import (
     SharedPool,
     Site,
     SiteHour,
+    UsagePeriod,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ MODELS: Final[Mapping[str, type[ActivityRow]]] = {
     "machines": Machine,
     "site_hours": SiteHour,
     "instrument_hours": InstrumentHour,
+    "usage_periods": UsagePeriod,
 }
 """Where the small tables of the format are stored. A model's fields have the names of the table's columns."""
 

@@ -87,6 +87,8 @@ BEYOND = {
     ("INSTRUMENT_EXCEEDED", "package"),
     ("UNKNOWN_INSTRUMENT", "package"),
     ("HOURS_IGNORED", "flag"),
+    ("PERIODS_IGNORED", "flag"),
+    ("PERIOD_GAP", "flag"),
 }
 # Every (code, severity) that section 7 knows.
 CODES = (
@@ -784,6 +786,53 @@ def _hour_cases() -> Iterable[Broken]:
     )
 
 
+def _period_cases() -> Iterable[Broken]:
+    def peak(draft: Draft) -> None:
+        """Make s1 peak-weighted, with the usage of all its leaves by period."""
+        draft.tables["services"][0]["split_key"] = "peak_weighted"
+        for cluster, account, quantities in (("k1", "a1", (8, 2)), ("k1", "a2", (1, 4)), ("k2", "a1", (0, 3))):
+            leaf = {"cluster": cluster, "service": "s1", "account": account}
+            for period, quantity in enumerate(quantities):
+                draft.add("usage_periods", leaf | {"period": str(period), "quantity": str(quantity)})
+
+    gap = _flag("PERIOD_GAP", "usage_periods.csv")
+    yield _case("peak-weighted", change=peak)
+    yield _case("node-hours", change=_cell("services", 2, split_key="node_hours"))
+    yield _case("key unknown", _package("BAD_VALUE", "services.csv", 2), change=_cell("services", 2, split_key="fair"))
+    yield _case("periods missing", gap, change=_cell("services", 2, split_key="peak_weighted"))
+    yield _case("periods that do not fit", gap, change=_all(peak, _cell("usage_periods", 2, quantity="8.6")))
+    yield _case("periods just within", change=_all(peak, _cell("usage_periods", 2, quantity="8.5")))
+    stranger = {"cluster": "k2", "service": "s1", "account": "a2", "period": "0"}
+    yield _case("periods of nobody", gap, change=_all(peak, _row("usage_periods", **stranger, quantity="1")))
+    yield _case("periods of nobody, and none used", change=_all(peak, _row("usage_periods", **stranger, quantity="0")))
+    yield _case(
+        "periods in vain",
+        _flag("PERIODS_IGNORED", "usage_periods.csv"),
+        change=_all(peak, _cell("services", 2, split_key="revenue")),
+    )
+    yield _case(
+        "period twice",
+        _package("DUPLICATE_KEY", "usage_periods.csv", 8),
+        change=_all(
+            peak,
+            _row(
+                "usage_periods",
+                cluster="k1",
+                service="s1",
+                account="a1",
+                resource_group="default",
+                period="1",
+                quantity="1",
+            ),
+        ),
+    )
+    yield _case(
+        "period of a region",
+        _package("UNKNOWN_CLUSTER", "usage_periods.csv", 2),
+        change=_all(peak, _cell("usage_periods", 2, cluster="r1")),
+    )
+
+
 CASES: list[Broken] = [
     case
     for cases in (
@@ -796,6 +845,7 @@ CASES: list[Broken] = [
         _usage_cases,
         _flag_cases,
         _hour_cases,
+        _period_cases,
     )
     for case in cases()
 ]

@@ -20,6 +20,7 @@ from tests.oracle.calculation import (
 from tests.oracle.demand import CORE_GROUP, Demand, Leaf, read_demand
 from tests.oracle.energy import Energy, measure_energy, weakest
 from tests.oracle.methodology import FILE, month_index
+from tests.oracle.peaks import weigh_peaks
 from tests.oracle.postings import Pair, Source, check_hours, post_all
 from tests.oracle.reader import Package, RejectedError, accept_usage, read_package
 from tests.oracle.table import Finding
@@ -85,6 +86,7 @@ def allocate(package_dir: Path, history: Sequence[Path] = ()) -> Allocation:
     check_hours(package, energy)
     package.stop_if_rejected()
     demand = read_demand(package, accept_usage(package))
+    weigh_peaks(package, demand)
     clusters = {cluster.code: cluster for cluster in weigh_clusters(package, energy, demand)}
     _check_dependencies(package, clusters)
     package.stop_if_rejected()

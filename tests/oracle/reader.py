@@ -138,6 +138,9 @@ REFERENCES = (
     ("machines", "account", "account"),
     ("site_hours", "site", "site"),
     ("instrument_hours", "instrument", "instrument"),
+    ("usage_periods", "cluster", "cluster"),
+    ("usage_periods", "service", "service"),
+    ("usage_periods", "account", "account"),
 )
 
 

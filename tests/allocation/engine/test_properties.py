@@ -159,6 +159,7 @@ RENAMED = {
     "usage": ("service", "account"),
     "machines": ("service", "account"),
     "accounts": ("account",),
+    "usage_periods": ("service", "account"),
 }
 
 
@@ -192,10 +193,12 @@ def test_t4_an_account_split_in_two_adds_up(package: Package, choice: int) -> No
     split = changed(package)
     twin = next(row for row in split.tables["accounts"] if row["account"] == account)
     split.tables["accounts"].append(twin | {"account": "other half"})
-    mine = [row for row in split.tables["usage"] if row["account"] == account]
-    for row in mine:
-        row["quantity"] = times(row["quantity"], "0.5")
-    split.tables["usage"] += [row | {"account": "other half"} for row in mine]
+    for table in ("usage", "usage_periods"):
+        rows = split.tables.setdefault(table, [])
+        mine = [row for row in rows if row["account"] == account]
+        for row in mine:
+            row["quantity"] = times(row["quantity"], "0.5")
+        rows += [row | {"account": "other half"} for row in mine]
 
     def joined(key: Key) -> Key:
         return key[0], key[1], account if key[2] == "other half" else key[2], key[3], key[4]
@@ -270,7 +273,7 @@ def test_t6_use_of_oneself_changes_nothing(package: Package, choice: int) -> Non
 def test_t7_the_unit_of_a_service_does_not_matter(package: Package, factor: str) -> None:
     service = package.tables["services"][0]["service"]
     other = changed(package)
-    for table in ("usage", "service_use"):
+    for table in ("usage", "service_use", "usage_periods"):
         for row in other.tables.get(table, []):
             if row["service"] == service:
                 row["quantity"] = times(row["quantity"], factor)

@@ -103,6 +103,11 @@ def full_sample() -> Sample:
             ["i1", "0", "1.5", ""],
             ["i1", "719", "1", "7.25"],
         ],
+        "usage_periods": [
+            ["cluster", "service", "account", "resource_group", "period", "quantity"],
+            ["k1", "s1", "a1", "team 1, east", "3", "2.5"],
+            ["k1", "s1", "a1", "", "0", "0"],
+        ],
         "instrument_hours": [["instrument", "hour", "kwh"], ["e1", "7", "0.5"]],
     }
     return sample
