@@ -379,6 +379,18 @@ _ALL: Final = (
         key=("cluster", "service", "account", "resource_group", "period"),
         beyond=True,
     ),
+    Table(
+        "cross_use",
+        (
+            _code("cluster", "clusters"),
+            _code("service", "services"),
+            _code("consumer_cluster", "clusters"),
+            _code("consumer", "services"),
+            _amount("quantity", required=True),
+        ),
+        key=("cluster", "service", "consumer_cluster", "consumer"),
+        beyond=True,
+    ),
 )
 
 TABLES: Final[Mapping[str, Table]] = {table.name: table for table in _ALL}

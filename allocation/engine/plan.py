@@ -155,11 +155,15 @@ def _post(
 
 def _add_flows(activity: Activity, places: Places, clusters: Mapping[str, ClusterActivity], findings: Findings) -> None:
     """Add what services deliver to each other; a region's row is split equally. Reports DEPENDENCIES_IGNORED."""
-    table = activity.tables["service_use"]
-    if activity.header.options.dependencies == "direct" and len(table):
-        message = f"dependencies = direct: {len(table)} rows are ignored"
-        findings.flag("DEPENDENCIES_IGNORED", "service_use.csv", None, message)
-    for row in rows(table):
+    direct = activity.header.options.dependencies == "direct"
+    for name in ("service_use", "cross_use"):
+        if direct and len(activity.tables[name]):
+            message = f"dependencies = direct: {len(activity.tables[name])} rows are ignored"
+            findings.flag("DEPENDENCIES_IGNORED", f"{name}.csv", None, message)
+    for row in rows(activity.tables["cross_use"]) if not direct else ():
+        node = str(row.consumer_cluster), str(row.consumer)
+        clusters[str(row.cluster)].exports[str(row.service), node] = Fraction(row.quantity)
+    for row in rows(activity.tables["service_use"]):
         named = places.named_by(str(row.cluster))
         for cluster in named:
             flows = clusters[cluster].flows

@@ -15,6 +15,7 @@ from allocation.exchange.copying import copy_rows
 from allocation.models import (
     Asset,
     Cluster,
+    CrossUse,
     DirectGas,
     GlobalWarmingPotential,
     Instrument,
@@ -65,6 +66,7 @@ MODELS: Final[Mapping[str, type[ActivityRow]]] = {
     "site_hours": SiteHour,
     "instrument_hours": InstrumentHour,
     "usage_periods": UsagePeriod,
+    "cross_use": CrossUse,
 }
 """Where the small tables of the format are stored. A model's fields have the names of the table's columns."""
 

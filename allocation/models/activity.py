@@ -115,6 +115,26 @@ class ServiceUse(ActivityRow):
         ]
 
 
+class CrossUse(ActivityRow):
+    """A row of cross_use.csv: what `consumer` in another cluster used of `service`, in the unit of `service`."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
+    service = models.ForeignKey(Service, on_delete=models.PROTECT, related_name="+")
+    consumer_cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
+    consumer = models.ForeignKey(Service, on_delete=models.PROTECT, related_name="+")
+    quantity = exact(required=True)
+
+    class Meta:
+        ordering: ClassVar = ["package", "row"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["package", "cluster", "service", "consumer_cluster", "consumer"], name="cross_use_key"
+            ),
+            models.CheckConstraint(condition=Q(quantity__gte=0), name="cross_use_amounts"),
+            models.CheckConstraint(condition=~Q(cluster=models.F("consumer_cluster")), name="cross_use_clusters"),
+        ]
+
+
 class UsagePeriod(ActivityRow):
     """A row of usage_periods.csv: what a leaf used in one of some periods of equal length, in the service's unit."""
 

@@ -718,8 +718,8 @@ def _hour_cases() -> Iterable[Broken]:
     )
     yield _case(
         "hour of an instrument beyond the month",
-        _package("HOURS_EXCEED_MONTH", "instrument_hours.csv", 2),
-        change=_all(_by_hour, _cell("instrument_hours", 2, hour="999")),
+        _package("HOURS_EXCEED_MONTH", "instrument_hours.csv", 3),
+        change=_all(_by_hour, _row("instrument_hours", instrument="e1", hour="999", kwh="0")),
     )
     yield _case(
         "half an hour",
@@ -833,6 +833,60 @@ def _period_cases() -> Iterable[Broken]:
     )
 
 
+def _cross_cases() -> Iterable[Broken]:
+    across = {"cluster": "k1", "service": "s1", "consumer_cluster": "k2", "consumer": "s1", "quantity": "2"}
+    use = _row("cross_use", **across)
+    yield _case("service for another cluster", change=use)
+    for column, code in (
+        ("cluster", "CLUSTER"),
+        ("service", "SERVICE"),
+        ("consumer_cluster", "CLUSTER"),
+        ("consumer", "SERVICE"),
+    ):
+        finding = _package(f"UNKNOWN_{code}", "cross_use.csv", 2)
+        yield _case(f"{column} of cross use unknown", finding, change=_row("cross_use", **across | {column: "x9"}))
+    yield _case(
+        "cross use by a region",
+        _package("UNKNOWN_CLUSTER", "cross_use.csv", 2),
+        change=_row("cross_use", **across | {"consumer_cluster": "r1"}),
+    )
+    yield _case(
+        "cross use at home",
+        _package("BAD_VALUE", "cross_use.csv", 2),
+        change=_row("cross_use", **across | {"consumer_cluster": "k1"}),
+    )
+    yield _case("cross use twice", _package("DUPLICATE_KEY", "cross_use.csv", 3), change=_all(use, use))
+    yield _case(
+        "negative cross use",
+        _package("NEGATIVE_VALUE", "cross_use.csv", 2),
+        change=_row("cross_use", **across | {"quantity": "-1"}),
+    )
+    yield _case(
+        "cross use ignored",
+        *(_flag("DEPENDENCIES_IGNORED", f"{table}.csv") for table in ("service_use", "cross_use")),
+        change=_all(use, _option(dependencies="direct")),
+    )
+    there = across | {"service": "s3", "consumer": "s3"}
+    back = there | {"cluster": "k2", "consumer_cluster": "k1"}
+    yield _case(
+        "class closed across clusters",
+        _package("CLOSED_CLASS", "service_use.csv"),
+        change=_all(_row("cross_use", **there), _row("cross_use", **back)),
+    )
+    yield _case(
+        "class closed across clusters as overhead",
+        _flag("CLOSED_CLASS", "service_use.csv"),
+        change=_all(_option(closed_class="overhead"), _row("cross_use", **there), _row("cross_use", **back)),
+    )
+    yield _case(
+        "class opened by another cluster",
+        change=_all(
+            _row("service_use", cluster="k1", service="s3", consumer="s3", quantity="1"),
+            _row("cross_use", **there | {"consumer": "s1"}),
+        ),
+    )
+
+
 CASES: list[Broken] = [
     case
     for cases in (
@@ -846,6 +900,7 @@ CASES: list[Broken] = [
         _flag_cases,
         _hour_cases,
         _period_cases,
+        _cross_cases,
     )
     for case in cases()
 ]

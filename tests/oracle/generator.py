@@ -463,10 +463,26 @@ class _Writer:
         for place, service, consumer in sorted(uses):
             row = {"cluster": place, "service": service, "consumer": consumer}
             self.package.add("service_use", row | {"quantity": self._number(500)})
+        providers = {(place, service) for place, service, _ in uses} | self._cross_use(silent)
         if self._option("closed_class") == "error":
             # Every service that others use also sells something, so that no class is closed.
-            for place, service in sorted({(place, service) for place, service, _ in uses}):
+            for place, service in sorted(providers):
                 self._usage((place, service, rng.choice(self.accounts)), "sold", "7")
+
+    def _cross_use(self, silent: Sequence[str]) -> set[tuple[str, str]]:
+        """Now and then services serve other clusters; returns those that do."""
+        rng = self.rng
+        if len(self.clusters) == 1 or rng.random() < 0.7:
+            return set()
+        uses = set()
+        for _ in range(rng.randint(1, self.size.service_uses)):
+            cluster, other = rng.sample(self.clusters, 2)
+            service = rng.choice(silent if silent and self._rarely(chance=0.4) else self.services)
+            uses.add((cluster, service, other, rng.choice(self.services)))
+        for use in sorted(uses):
+            row = dict(zip(("cluster", "service", "consumer_cluster", "consumer"), use, strict=True))
+            self.package.add("cross_use", row | {"quantity": self._number(500)})
+        return {use[:2] for use in uses}
 
     def _period_table(self) -> None:
         """By period, what some leaves used: mostly of peak-weighted services, mostly what they used altogether."""

@@ -221,6 +221,16 @@ TABLES = {
             "quantity": "*amount",
         },
     ),
+    "cross_use": TableSpec(
+        ("cluster", "service", "consumer_cluster", "consumer"),
+        {
+            "cluster": "*code",
+            "service": "*code",
+            "consumer_cluster": "*code",
+            "consumer": "*code",
+            "quantity": "*amount",
+        },
+    ),
     "instrument_hours": TableSpec(("instrument", "hour"), {"instrument": "*code", "hour": "*count", "kwh": "*amount"}),
 }
 
@@ -289,6 +299,8 @@ def row_faults(name: str, row: Row) -> Iterator[str]:
         yield "MISSING_VALUE"
     if name == "direct_gases" and row.text("gas") == "CO2e" and not row.has("gwp_set"):
         yield "MISSING_VALUE"
+    if name == "cross_use" and row.has("cluster") and row.text("cluster") == row.text("consumer_cluster"):
+        yield "BAD_VALUE"
     if name == "racks" and _power_range_is_upside_down(row):
         yield "BAD_VALUE"
 
