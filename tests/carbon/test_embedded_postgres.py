@@ -266,8 +266,10 @@ def test_the_starter_does_not_wait_for_the_servers_output(server: PostgresServer
 
 
 def test_the_server_outlives_an_interrupted_command(server: PostgresServer) -> None:
+    # A shell that runs the tests in the background has them ignore SIGINT, and children inherit that.
     code = ENSURE.format(
-        "import time; PostgresServer(Path(sys.argv[1])).ensure(); print('up', flush=True); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "PostgresServer(Path(sys.argv[1])).ensure(); print('up', flush=True); time.sleep(60)"
     )
     command = subprocess.Popen(
         [sys.executable, "-c", code, str(server.state)],
