@@ -115,6 +115,11 @@ LINES: Final = (
 ENERGY_LINE: Final = "energy_wh"
 """Pseudo-line: facility electricity in watt-hours, allocated like a line, never exported in the v1 CSV."""
 
+NEW_SPLIT_KEYS: Final = ("node_hours", "peak_weighted")
+"""Split keys beyond version 1 (docs/package-format.md, section 9)."""
+
+PEAK_WEIGHTED: Final = "peak_weighted"
+
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
 _CLUSTER_OR_REGION: Final = ("clusters", "regions")
@@ -288,7 +293,7 @@ _ALL: Final = (
             Column("name", Kind.TEXT),
             _choice("kind", "standard", "core", required=False, default="standard"),
             Column("unit", Kind.TEXT, required=True),
-            _choice("split_key", "physical", "revenue", required=False, default="physical"),
+            _choice("split_key", "physical", "revenue", *NEW_SPLIT_KEYS, required=False, default="physical"),
         ),
         key=("service",),
         required=True,
@@ -359,6 +364,31 @@ _ALL: Final = (
             _amount("kwh", required=True),
         ),
         key=("instrument", "hour"),
+        beyond=True,
+    ),
+    Table(
+        "usage_periods",
+        (
+            _code("cluster", "clusters"),
+            _code("service", "services"),
+            _code("account", "accounts"),
+            Column("resource_group", Kind.CODE, default="default"),
+            Column("period", Kind.WHOLE, required=True, minimum=_ZERO),
+            _amount("quantity", required=True),
+        ),
+        key=("cluster", "service", "account", "resource_group", "period"),
+        beyond=True,
+    ),
+    Table(
+        "cross_use",
+        (
+            _code("cluster", "clusters"),
+            _code("service", "services"),
+            _code("consumer_cluster", "clusters"),
+            _code("consumer", "services"),
+            _amount("quantity", required=True),
+        ),
+        key=("cluster", "service", "consumer_cluster", "consumer"),
         beyond=True,
     ),
 )

@@ -15,6 +15,7 @@ from allocation.exchange.copying import copy_rows
 from allocation.models import (
     Asset,
     Cluster,
+    CrossUse,
     DirectGas,
     GlobalWarmingPotential,
     Instrument,
@@ -32,6 +33,7 @@ from allocation.models import (
     SharedPool,
     Site,
     SiteHour,
+    UsagePeriod,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ MODELS: Final[Mapping[str, type[ActivityRow]]] = {
     "machines": Machine,
     "site_hours": SiteHour,
     "instrument_hours": InstrumentHour,
+    "usage_periods": UsagePeriod,
+    "cross_use": CrossUse,
 }
 """Where the small tables of the format are stored. A model's fields have the names of the table's columns."""
 

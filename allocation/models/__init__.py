@@ -1,6 +1,14 @@
 """How much: packages, activity, methodology versions, runs, ledger, roll-ups, publications."""
 
-from allocation.models.activity import PackageAccount, PackageCluster, PackageService, ServiceUse, UsageRow
+from allocation.models.activity import (
+    CrossUse,
+    PackageAccount,
+    PackageCluster,
+    PackageService,
+    ServiceUse,
+    UsagePeriod,
+    UsageRow,
+)
 from allocation.models.catalog import Cluster, Region, Service
 from allocation.models.ledger import LedgerRow, SpecialAccount
 from allocation.models.methodology import MethodologyVersion
@@ -42,6 +50,7 @@ __all__ = [
     "Cause",
     "Cluster",
     "ContainerTotal",
+    "CrossUse",
     "DirectGas",
     "GlobalWarmingPotential",
     "Grain",
@@ -77,6 +86,7 @@ __all__ = [
     "Site",
     "SiteHour",
     "SpecialAccount",
+    "UsagePeriod",
     "UsageRow",
     "Withdrawal",
 ]

@@ -87,6 +87,8 @@ BEYOND = {
     ("INSTRUMENT_EXCEEDED", "package"),
     ("UNKNOWN_INSTRUMENT", "package"),
     ("HOURS_IGNORED", "flag"),
+    ("PERIODS_IGNORED", "flag"),
+    ("PERIOD_GAP", "flag"),
 }
 # Every (code, severity) that section 7 knows.
 CODES = (
@@ -716,8 +718,8 @@ def _hour_cases() -> Iterable[Broken]:
     )
     yield _case(
         "hour of an instrument beyond the month",
-        _package("HOURS_EXCEED_MONTH", "instrument_hours.csv", 2),
-        change=_all(_by_hour, _cell("instrument_hours", 2, hour="999")),
+        _package("HOURS_EXCEED_MONTH", "instrument_hours.csv", 3),
+        change=_all(_by_hour, _row("instrument_hours", instrument="e1", hour="999", kwh="0")),
     )
     yield _case(
         "half an hour",
@@ -784,6 +786,107 @@ def _hour_cases() -> Iterable[Broken]:
     )
 
 
+def _period_cases() -> Iterable[Broken]:
+    def peak(draft: Draft) -> None:
+        """Make s1 peak-weighted, with the usage of all its leaves by period."""
+        draft.tables["services"][0]["split_key"] = "peak_weighted"
+        for cluster, account, quantities in (("k1", "a1", (8, 2)), ("k1", "a2", (1, 4)), ("k2", "a1", (0, 3))):
+            leaf = {"cluster": cluster, "service": "s1", "account": account}
+            for period, quantity in enumerate(quantities):
+                draft.add("usage_periods", leaf | {"period": str(period), "quantity": str(quantity)})
+
+    gap = _flag("PERIOD_GAP", "usage_periods.csv")
+    yield _case("peak-weighted", change=peak)
+    yield _case("node-hours", change=_cell("services", 2, split_key="node_hours"))
+    yield _case("key unknown", _package("BAD_VALUE", "services.csv", 2), change=_cell("services", 2, split_key="fair"))
+    yield _case("periods missing", gap, change=_cell("services", 2, split_key="peak_weighted"))
+    yield _case("periods that do not fit", gap, change=_all(peak, _cell("usage_periods", 2, quantity="8.6")))
+    yield _case("periods just within", change=_all(peak, _cell("usage_periods", 2, quantity="8.5")))
+    stranger = {"cluster": "k2", "service": "s1", "account": "a2", "period": "0"}
+    yield _case("periods of nobody", gap, change=_all(peak, _row("usage_periods", **stranger, quantity="1")))
+    yield _case("periods of nobody, and none used", change=_all(peak, _row("usage_periods", **stranger, quantity="0")))
+    yield _case(
+        "periods in vain",
+        _flag("PERIODS_IGNORED", "usage_periods.csv"),
+        change=_all(peak, _cell("services", 2, split_key="revenue")),
+    )
+    yield _case(
+        "period twice",
+        _package("DUPLICATE_KEY", "usage_periods.csv", 8),
+        change=_all(
+            peak,
+            _row(
+                "usage_periods",
+                cluster="k1",
+                service="s1",
+                account="a1",
+                resource_group="default",
+                period="1",
+                quantity="1",
+            ),
+        ),
+    )
+    yield _case(
+        "period of a region",
+        _package("UNKNOWN_CLUSTER", "usage_periods.csv", 2),
+        change=_all(peak, _cell("usage_periods", 2, cluster="r1")),
+    )
+
+
+def _cross_cases() -> Iterable[Broken]:
+    across = {"cluster": "k1", "service": "s1", "consumer_cluster": "k2", "consumer": "s1", "quantity": "2"}
+    use = _row("cross_use", **across)
+    yield _case("service for another cluster", change=use)
+    for column, code in (
+        ("cluster", "CLUSTER"),
+        ("service", "SERVICE"),
+        ("consumer_cluster", "CLUSTER"),
+        ("consumer", "SERVICE"),
+    ):
+        finding = _package(f"UNKNOWN_{code}", "cross_use.csv", 2)
+        yield _case(f"{column} of cross use unknown", finding, change=_row("cross_use", **across | {column: "x9"}))
+    yield _case(
+        "cross use by a region",
+        _package("UNKNOWN_CLUSTER", "cross_use.csv", 2),
+        change=_row("cross_use", **across | {"consumer_cluster": "r1"}),
+    )
+    yield _case(
+        "cross use at home",
+        _package("BAD_VALUE", "cross_use.csv", 2),
+        change=_row("cross_use", **across | {"consumer_cluster": "k1"}),
+    )
+    yield _case("cross use twice", _package("DUPLICATE_KEY", "cross_use.csv", 3), change=_all(use, use))
+    yield _case(
+        "negative cross use",
+        _package("NEGATIVE_VALUE", "cross_use.csv", 2),
+        change=_row("cross_use", **across | {"quantity": "-1"}),
+    )
+    yield _case(
+        "cross use ignored",
+        *(_flag("DEPENDENCIES_IGNORED", f"{table}.csv") for table in ("service_use", "cross_use")),
+        change=_all(use, _option(dependencies="direct")),
+    )
+    there = across | {"service": "s3", "consumer": "s3"}
+    back = there | {"cluster": "k2", "consumer_cluster": "k1"}
+    yield _case(
+        "class closed across clusters",
+        _package("CLOSED_CLASS", "service_use.csv"),
+        change=_all(_row("cross_use", **there), _row("cross_use", **back)),
+    )
+    yield _case(
+        "class closed across clusters as overhead",
+        _flag("CLOSED_CLASS", "service_use.csv"),
+        change=_all(_option(closed_class="overhead"), _row("cross_use", **there), _row("cross_use", **back)),
+    )
+    yield _case(
+        "class opened by another cluster",
+        change=_all(
+            _row("service_use", cluster="k1", service="s3", consumer="s3", quantity="1"),
+            _row("cross_use", **there | {"consumer": "s1"}),
+        ),
+    )
+
+
 CASES: list[Broken] = [
     case
     for cases in (
@@ -796,6 +899,8 @@ CASES: list[Broken] = [
         _usage_cases,
         _flag_cases,
         _hour_cases,
+        _period_cases,
+        _cross_cases,
     )
     for case in cases()
 ]

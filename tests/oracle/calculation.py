@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tests.oracle.demand import Demand, Flow, Leaf, flow_of, leaf_of
+from tests.oracle.demand import Demand, Flow, Leaf, fed_from, flow_of, leaf_of, node_of, split_node, use_of
 from tests.oracle.energy import ZERO, Energy, Place, is_estimated
 from tests.oracle.postings import Source
 from tests.oracle.reader import Package
@@ -69,13 +69,11 @@ class Cluster:
     first: list[Place]
     weight_kwh: Fraction
     theta: dict[str, dict[Recipient, Fraction]]
+    everywhere: dict[str, Demand]
     flow: Flow = field(init=False)
     leaf_of_machine: dict[str, Leaf] = field(init=False)
 
     def __post_init__(self) -> None:
-        users = {user for shares in self.theta.values() for user in shares}
-        services = {code for kind, code in users if kind == "service"}
-        self.flow = flow_of(self.package, self.demand, services)
         machines = [*self.first, *(place for place in self.racks if place.is_machine)]
         self.leaf_of_machine = {
             place.code: leaf_of(self.package, self.code, place.row, "Classic Infrastructure") for place in machines
@@ -85,6 +83,18 @@ class Cluster:
         for rack, amount in p.items():
             for user, share in self.theta[rack].items():
                 self.used_kwh[user] = self.used_kwh.get(user, ZERO) + amount.whole * share
+        self.fed = fed_from(self.code, use_of(self.package, self.everywhere))
+
+    @property
+    def direct_nodes(self) -> set[str]:
+        """The nodes that racks serve."""
+        users = {user for shares in self.theta.values() for user in shares}
+        return {node_of(self.code, service) for kind, service in users if kind == "service"}
+
+    def sold(self, node: str) -> dict[Leaf, Fraction]:
+        """Net usage of a node by leaf of this cluster's ledger."""
+        cluster, service = split_node(node)
+        return {leaf._replace(cluster=self.code): q for leaf, q in self.everywhere[cluster].usage_of(service).items()}
 
     @property
     def takers(self) -> list[Place]:
@@ -133,10 +143,10 @@ class Cluster:
         return Settled(direct, Amount(tuple(ZERO for _ in pool.parts)))
 
     def totals(self, direct: Bag) -> dict[str, Amount]:
-        """Step 6: the totals T of the services."""
+        """Step 6: the totals T of the nodes."""
         totals: dict[str, Amount] = {}
         for (kind, service), amount in direct.items():
-            for j, share in self.flow.gross[service].items() if kind == "service" else ():
+            for j, share in self.flow.gross[node_of(self.code, service)].items() if kind == "service" else ():
                 part = amount * share
                 totals[j] = totals[j] + part if j in totals else part
         return totals
@@ -145,7 +155,8 @@ class Cluster:
         """What is still on its way after the last of `rounds`, where it has arrived."""
         rest: dict[str, Amount] = {}
         for (kind, service), amount in direct.items():
-            for j, share in self.flow.rest.get(service, {}).items() if kind == "service" else ():
+            node = node_of(self.code, service)
+            for j, share in self.flow.rest.get(node, {}).items() if kind == "service" else ():
                 rest[j] = rest[j] + amount * share if j in rest else amount * share
         return rest
 
@@ -156,10 +167,10 @@ class Cluster:
             return False
         return methodology.pool_base == "all" or leaf.account not in self.package.internal_accounts
 
-    def usage_shares(self, service: str) -> dict[Leaf, Fraction]:
-        """Step 7: F of a service that is not stuck."""
-        quantity = self.flow.quantity[service]
-        return {leaf: q / quantity for leaf, q in self.demand.usage_of(service).items()}
+    def usage_shares(self, node: str) -> dict[Leaf, Fraction]:
+        """Step 7: F of a node that is not stuck."""
+        quantity = self.flow.quantity[node]
+        return {leaf: q / quantity for leaf, q in self.sold(node).items()}
 
     def enter(self, source: Source, total_ug: int) -> tuple[dict[str, Amount], Bag, Amount]:
         """Steps 2 and 3: what racks, machines that go first, and the pool get of a line."""
@@ -234,6 +245,7 @@ class LineResult:
     moved: dict[str, Amount]
     from_previous: set[Leaf]
     empty_cluster: bool
+    unallocated: set[str] = field(default_factory=set)
 
 
 def allocate_line(cluster: Cluster, source: Source, previous: PreviousShares) -> LineResult:
@@ -246,7 +258,8 @@ def allocate_line(cluster: Cluster, source: Source, previous: PreviousShares) ->
         leaves[leaf] = leaves[leaf] + amount if leaf in leaves else amount
 
     nothing = Amount((ZERO, ZERO))
-    for leaf in [*cluster.demand.usage, *cluster.leaf_of_machine.values()]:
+    abroad = [leaf for node in cluster.fed for leaf in cluster.sold(node)]
+    for leaf in [*cluster.demand.usage, *cluster.leaf_of_machine.values(), *abroad]:
         give(leaf, nothing)
     for user, amount in [*firsts.items(), *settled.direct.items()]:
         if user[0] == "machine":
@@ -279,7 +292,7 @@ def _sell(cluster: Cluster, direct: Bag, give: Callable[[Leaf, Amount], None]) -
             for leaf, share in cluster.usage_shares(service).items():
                 give(leaf, total * share)
     for service, rest in cluster.remainders(direct).items():
-        sold = cluster.demand.usage_of(service)
+        sold = cluster.sold(service)
         whole = sum(sold.values(), ZERO)
         for leaf, quantity in sold.items() if whole else ():
             give(leaf, rest * (quantity / whole))
@@ -293,11 +306,12 @@ def _fall_back(cluster: Cluster, result: LineResult, previous: PreviousShares) -
     waiting = dict(result.moved)
     for policy in cluster.package.methodology.fallback:
         if policy == "previous_shares":
-            for service in list(waiting):
-                shares = previous(cluster.code, service)
+            for node in list(waiting):
+                place, service = split_node(node)
+                shares = previous(cluster.code, service) if place == cluster.code else {}
                 if shares:
                     result.from_previous |= set(shares)
-                    _hand_out(result, shares, waiting.pop(service))
+                    _hand_out(result, shares, waiting.pop(node))
         elif policy == "cluster_overhead":
             base = {
                 leaf: amount.whole
@@ -310,8 +324,9 @@ def _fall_back(cluster: Cluster, result: LineResult, previous: PreviousShares) -
                     _hand_out(result, {leaf: z / total for leaf, z in base.items()}, amount)
                 waiting = {}
         else:
-            for service, amount in waiting.items():
-                leaf = Leaf(cluster.code, service, UNALLOCATED, "default")
+            for node, amount in waiting.items():
+                result.unallocated.add(node)
+                leaf = Leaf(cluster.code, split_node(node)[1] or UNUSED, UNALLOCATED, "default")
                 _hand_out(result, {leaf: Fraction(1)}, amount)
 
 
@@ -372,6 +387,10 @@ def weigh_clusters(package: Package, energy: Energy, demand: dict[str, Demand]) 
                 machines if subtract else [],
                 energy.driver(code, package.methodology.choice("rack_weight")),
                 theta_of(package, sharing),
+                demand,
             )
         )
+    flow = flow_of(package, demand, {node for cluster in clusters for node in cluster.direct_nodes})
+    for cluster in clusters:
+        cluster.flow = flow
     return clusters

@@ -214,6 +214,7 @@ class _Writer:
         self._instrument_table()
         self._hour_tables(int(hours))
         self._usage_tables()
+        self._period_table()
         return self.package
 
     def _catalogue_tables(self) -> None:
@@ -225,7 +226,9 @@ class _Writer:
         for service in self.services:
             kind = rng.choice(["", "", "standard", "core"])
             row = {"service": service, "kind": kind, "unit": "h", "name": 'any, "name"'}
-            self.package.add("services", row | {"split_key": rng.choice(["", "revenue"])})
+            self.package.add(
+                "services", row | {"split_key": rng.choice(["", "", "revenue", "node_hours", "peak_weighted"])}
+            )
         for account in self.accounts:
             internal = rng.choice(["", "false", "true"])
             self.package.add("accounts", {"account": account, "internal": internal})
@@ -460,10 +463,43 @@ class _Writer:
         for place, service, consumer in sorted(uses):
             row = {"cluster": place, "service": service, "consumer": consumer}
             self.package.add("service_use", row | {"quantity": self._number(500)})
+        providers = {(place, service) for place, service, _ in uses} | self._cross_use(silent)
         if self._option("closed_class") == "error":
             # Every service that others use also sells something, so that no class is closed.
-            for place, service in sorted({(place, service) for place, service, _ in uses}):
+            for place, service in sorted(providers):
                 self._usage((place, service, rng.choice(self.accounts)), "sold", "7")
+
+    def _cross_use(self, silent: Sequence[str]) -> set[tuple[str, str]]:
+        """Now and then services serve other clusters; returns those that do."""
+        rng = self.rng
+        if len(self.clusters) == 1 or rng.random() < 0.7:
+            return set()
+        uses = set()
+        for _ in range(rng.randint(1, self.size.service_uses)):
+            cluster, other = rng.sample(self.clusters, 2)
+            service = rng.choice(silent if silent and self._rarely(chance=0.4) else self.services)
+            uses.add((cluster, service, other, rng.choice(self.services)))
+        for use in sorted(uses):
+            row = dict(zip(("cluster", "service", "consumer_cluster", "consumer"), use, strict=True))
+            self.package.add("cross_use", row | {"quantity": self._number(500)})
+        return {use[:2] for use in uses}
+
+    def _period_table(self) -> None:
+        """By period, what some leaves used: mostly of peak-weighted services, mostly what they used altogether."""
+        rng = self.rng
+        peak = {row["service"] for row in self.package.tables["services"] if row["split_key"] == "peak_weighted"}
+        leaves = {
+            (row["cluster"], row["service"], row["account"], row["resource_group"] or "default"): row["quantity"]
+            for row in self.package.tables["usage"]
+            if row["cluster"] in self.clusters and (row["service"] in peak or self._rarely(chance=0.02))
+        }
+        for leaf, quantity in sorted(leaves.items())[:40]:
+            whole = Fraction(quantity.removeprefix("-"))
+            for period in rng.sample(range(4), rng.choice([0, 1, 2, 4, 4])):
+                part = whole / 4 if rng.random() < 0.7 else Fraction(rng.randint(0, 50))
+                row = dict(zip(("cluster", "service", "account", "resource_group"), leaf, strict=True))
+                row |= {"period": str(period), "quantity": f"{int(part * 10)}.{rng.randint(0, 9)}"}
+                self.package.add("usage_periods", row)
 
     def _usage(self, cell: Sequence[str], group: str, quantity: str) -> None:
         row = dict(zip(("cluster", "service", "account"), cell, strict=True))

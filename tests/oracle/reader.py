@@ -138,6 +138,13 @@ REFERENCES = (
     ("machines", "account", "account"),
     ("site_hours", "site", "site"),
     ("instrument_hours", "instrument", "instrument"),
+    ("usage_periods", "cluster", "cluster"),
+    ("cross_use", "cluster", "cluster"),
+    ("cross_use", "service", "service"),
+    ("cross_use", "consumer_cluster", "cluster"),
+    ("cross_use", "consumer", "service"),
+    ("usage_periods", "service", "service"),
+    ("usage_periods", "account", "account"),
 )
 
 

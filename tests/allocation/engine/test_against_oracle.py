@@ -61,6 +61,8 @@ ENGINE = {
     "HOURS_INCOMPLETE",
     "INSTRUMENT_EXCEEDED",
     "HOURS_IGNORED",
+    "PERIODS_IGNORED",
+    "PERIOD_GAP",
 }
 """Codes of the format that the engine finds."""
 

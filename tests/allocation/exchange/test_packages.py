@@ -103,6 +103,16 @@ def full_sample() -> Sample:
             ["i1", "0", "1.5", ""],
             ["i1", "719", "1", "7.25"],
         ],
+        "cross_use": [
+            ["cluster", "service", "consumer_cluster", "consumer", "quantity"],
+            ["k1", "s2", "k2", "s1", "0.5"],
+            ["k2", "s2", "k3", "s2", "0"],
+        ],
+        "usage_periods": [
+            ["cluster", "service", "account", "resource_group", "period", "quantity"],
+            ["k1", "s1", "a1", "team 1, east", "3", "2.5"],
+            ["k1", "s1", "a1", "", "0", "0"],
+        ],
         "instrument_hours": [["instrument", "hour", "kwh"], ["e1", "7", "0.5"]],
     }
     return sample
