@@ -38,6 +38,7 @@ from allocation.models.sites import (
     SharedPool,
     Site,
     SiteHour,
+    Uncertainty,
 )
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "Site",
     "SiteHour",
     "SpecialAccount",
+    "Uncertainty",
     "UsagePeriod",
     "UsageRow",
     "Withdrawal",
