@@ -42,9 +42,9 @@ browser: setup ## Test the admin in Chromium, which is installed if need be (CHR
 	@./.ci/setup "$(VENV)" requirements/browser.txt "$(VENV)/.installed-browser"
 	@CHROMIUM=$$(./.ci/chromium) && export CHROMIUM && exec $(PY) -m pytest tests/browser $(ARGS)
 
-clients: setup ## Test the API with clients and tools of others, which need Node.js 20.19 or newer
-	@./.ci/node tests/clients
-	@exec $(PY) -m pytest tests/clients $(ARGS)
+clients: setup ## Test the API with clients and tools of others; Node.js is installed if need be
+	@NODE=$$(./.ci/node "$(VENV)" tests/clients) && PATH="$$NODE:$$PATH" && export PATH && \
+		exec $(PY) -m pytest tests/clients $(ARGS)
 
 check: setup ## Lint, types, layers, missing migrations, schema snapshot
 	$(VENV)/bin/ruff check .
@@ -61,7 +61,7 @@ bench: setup ## Print the benchmark figures (ARGS as the command takes them)
 	@exec $(PY) -m tests.benchmarks $(ARGS)
 
 lock: setup ## Compile requirements/*.in with hashes (needs the network)
-	@for name in runtime dev browser; do echo "compiling requirements/$$name.txt"; \
+	@for name in runtime dev browser clients; do echo "compiling requirements/$$name.txt"; \
 		$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 			requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 

@@ -57,6 +57,11 @@ class Browsing:
         self.page.get_by_role("button", name="Log in").click()
         self.page.wait_for_load_state()
 
+    def picture(self, name: str) -> None:
+        """Keep a picture of what is in the window in the state folder, for people to look at."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"{name}.png")
+
     def watch(self) -> None:
         """Keep what goes wrong from now on."""
         self.page.on("response", self._answered)

@@ -12,7 +12,7 @@ const config: CodegenConfig = {
         useTypeImports: true,
         enumsAsTypes: true,
         // What our scalars are on the wire.
-        scalars: { BigInt: 'string', DateTime: 'string', Month: 'string' },
+        scalars: { BigInt: 'string', Date: 'string', DateTime: 'string', Month: 'string' },
       },
     },
   },

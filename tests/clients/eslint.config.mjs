@@ -19,6 +19,8 @@ export default [
         { definitions: false, fields: ['ObjectTypeDefinition', 'InputObjectTypeDefinition'], values: true, arguments: ['FieldDefinition'] },
       ],
       '@graphql-eslint/description-style': 'error',
+      // Off: it takes `accounts` of an Account and `grantedAt` of a Grant, which are words of their own, for prefixes.
+      '@graphql-eslint/no-typename-prefix': 'off',
       // Off: the page of the cube and of dimension values stands in their `input`, where the rule does not look.
       '@graphql-eslint/relay-arguments': 'off',
       // Off: sums, spans of time and rows have no identity; whatever has one is a Node and has `id` by that interface.
