@@ -17,7 +17,7 @@ CHILDREN ?= 2
 WORLDS ?= 50
 SEED ?= 20260
 
-.PHONY: help setup demo serve stop test browser clients check leaks bench mutants lock clean distclean
+.PHONY: help setup demo serve stop test browser clients storage check leaks bench mutants lock clean distclean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | while IFS=: read -r name text; do \
@@ -47,6 +47,10 @@ clients: setup ## Test the API with clients and tools of others; Node.js is inst
 	@NODE=$$(./.ci/node "$(VENV)" tests/clients) && PATH="$$NODE:$$PATH" && export PATH && \
 		exec $(PY) -m pytest tests/clients $(ARGS)
 
+storage: setup ## Test exports on a server that speaks S3
+	@./.ci/setup "$(VENV)" requirements/storage.txt "$(VENV)/.installed-storage"
+	@exec $(PY) -m pytest tests/storage $(ARGS)
+
 check: setup ## Lint, types, layers, missing migrations, schema snapshot
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -66,7 +70,7 @@ mutants: setup ## Change the engine line by line and see whether a test notices 
 	@$(VENV)/bin/mutmut run --max-children $(CHILDREN) $(ARGS); $(VENV)/bin/mutmut results
 
 lock: setup ## Compile requirements/*.in with hashes (needs the network)
-	@for name in runtime dev browser clients mutation; do echo "compiling requirements/$$name.txt"; \
+	@for name in runtime dev browser clients storage mutation; do echo "compiling requirements/$$name.txt"; \
 		$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 			requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 

@@ -10,6 +10,16 @@ from allocation.models.activity import (
     UsageRow,
 )
 from allocation.models.catalog import Cluster, Region, Service
+from allocation.models.exports import (
+    OPEN_EXPORTS,
+    Export,
+    ExportFile,
+    ExportFormat,
+    ExportLayout,
+    ExportSchedule,
+    ExportState,
+)
+from allocation.models.intensities import RecommendationDismissal, ServiceIntensity
 from allocation.models.ledger import LedgerRow, SpecialAccount
 from allocation.models.methodology import MethodologyVersion
 from allocation.models.package import Package, PackageFinding, Severity
@@ -40,9 +50,11 @@ from allocation.models.sites import (
     SiteHour,
     Uncertainty,
 )
+from allocation.models.targets import Target, TargetKind
 
 __all__ = [
     "LEGAL_TRANSITIONS",
+    "OPEN_EXPORTS",
     "PROVED",
     "RUNNING",
     "AccountTotal",
@@ -53,6 +65,12 @@ __all__ = [
     "ContainerTotal",
     "CrossUse",
     "DirectGas",
+    "Export",
+    "ExportFile",
+    "ExportFormat",
+    "ExportLayout",
+    "ExportSchedule",
+    "ExportState",
     "GlobalWarmingPotential",
     "Grain",
     "Instrument",
@@ -71,6 +89,7 @@ __all__ = [
     "Rack",
     "RackResource",
     "RackUse",
+    "RecommendationDismissal",
     "Region",
     "Restatement",
     "RunChunk",
@@ -81,14 +100,25 @@ __all__ = [
     "RunState",
     "RunTransition",
     "Service",
+    "ServiceIntensity",
     "ServiceUse",
     "Severity",
     "SharedPool",
     "Site",
     "SiteHour",
     "SpecialAccount",
-    "Uncertainty",
-    "UsagePeriod",
+from allocation.models.sites import (
+    Asset,
+    DirectGas,
+    GlobalWarmingPotential,
+    Instrument,
+    InstrumentHour,
+    SharedPool,
+    Site,
+    SiteHour,
+    Uncertainty,
+)
+from allocation.models.targets import Target, TargetKind
     "UsageRow",
     "Withdrawal",
 ]
