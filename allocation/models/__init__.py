@@ -107,18 +107,10 @@ __all__ = [
     "Site",
     "SiteHour",
     "SpecialAccount",
-from allocation.models.sites import (
-    Asset,
-    DirectGas,
-    GlobalWarmingPotential,
-    Instrument,
-    InstrumentHour,
-    SharedPool,
-    Site,
-    SiteHour,
-    Uncertainty,
-)
-from allocation.models.targets import Target, TargetKind
+    "Target",
+    "TargetKind",
+    "Uncertainty",
+    "UsagePeriod",
     "UsageRow",
     "Withdrawal",
 ]
