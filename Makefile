@@ -13,10 +13,11 @@ REQUIREMENTS := requirements/dev.txt
 # The stamp holds the digest of what was installed: a second run compares it and needs no network.
 STAMP := $(VENV)/.installed
 MANAGE := $(PY) manage.py
+CHILDREN ?= 2
 WORLDS ?= 50
 SEED ?= 20260
 
-.PHONY: help setup demo serve stop test browser clients check leaks bench lock clean distclean
+.PHONY: help setup demo serve stop test browser clients storage check leaks bench mutants lock clean distclean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | while IFS=: read -r name text; do \
@@ -46,6 +47,10 @@ clients: setup ## Test the API with clients and tools of others; Node.js is inst
 	@NODE=$$(./.ci/node "$(VENV)" tests/clients) && PATH="$$NODE:$$PATH" && export PATH && \
 		exec $(PY) -m pytest tests/clients $(ARGS)
 
+storage: setup ## Test exports on a server that speaks S3
+	@./.ci/setup "$(VENV)" requirements/storage.txt "$(VENV)/.installed-storage"
+	@exec $(PY) -m pytest tests/storage $(ARGS)
+
 check: setup ## Lint, types, layers, missing migrations, schema snapshot
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -60,8 +65,12 @@ leaks: setup ## Compare every answer about 50 random worlds with the model (WORL
 bench: setup ## Print the benchmark figures (ARGS as the command takes them)
 	@exec $(PY) -m tests.benchmarks $(ARGS)
 
+mutants: setup ## Change the engine line by line and see whether a test notices (ARGS="allocation.engine.linear*")
+	@./.ci/setup "$(VENV)" requirements/mutation.txt "$(VENV)/.installed-mutation"
+	@$(VENV)/bin/mutmut run --max-children $(CHILDREN) $(ARGS); $(VENV)/bin/mutmut results
+
 lock: setup ## Compile requirements/*.in with hashes (needs the network)
-	@for name in runtime dev browser clients; do echo "compiling requirements/$$name.txt"; \
+	@for name in runtime dev browser clients storage mutation; do echo "compiling requirements/$$name.txt"; \
 		$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 			requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 

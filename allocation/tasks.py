@@ -11,7 +11,7 @@ from celery import Task, shared_task
 from django.db import transaction
 from django.utils import timezone
 
-from allocation.services import execution, leases, release, retention, verification
+from allocation.services import execution, exporting, exports, leases, release, retention, verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,39 @@ def verify_ledger(**_: object) -> None:
 def drop_leftovers(**_: object) -> None:
     """Drop the rows of failed and withdrawn runs that were never published, and by policy of old unpublished ones."""
     retention.drop_leftovers(now=timezone.now())
+
+
+@shared_task(bind=True, max_retries=3, ignore_result=True)
+def export_files(self: Task[..., None], *, export_id: int, **_: object) -> None:
+    """Take an export up, if it is free, and write its files."""
+    exporting.execute_export(export_id=export_id, worker=self.request.hostname or "")
+
+
+@shared_task(ignore_result=True)
+def sweep_exports(**_: object) -> None:
+    """Send messages for exports that nobody works on: their worker died, or their message was lost."""
+    for export_id in exports.exports_to_wake(queued_for=leases.QUEUED_GRACE, again_after=leases.WAKE_AGAIN_AFTER):
+        export_files.apply_async(kwargs={"export_id": export_id}, expires=_MESSAGE_SECONDS)
+
+
+@shared_task(ignore_result=True)
+def order_scheduled_exports(**_: object) -> None:
+    """Order what schedules have to export since the last publications."""
+    for export in exports.export_what_is_published(now=timezone.now()):
+        wake_export(export.pk)
+
+
+@shared_task(ignore_result=True)
+def expire_exports(**_: object) -> None:
+    """Drop the files of exports whose time is over."""
+    exporting.expire_exports(now=timezone.now())
+
+
+def wake_export(export_id: int) -> None:
+    """Send the message for a queued export once the current transaction is committed; the sweep finds a lost one."""
+    transaction.on_commit(
+        lambda: export_files.apply_async(kwargs={"export_id": export_id}, expires=_MESSAGE_SECONDS), robust=True
+    )
 
 
 def wake(run_id: int) -> None:

@@ -181,8 +181,33 @@ MEDIA_ROOT = ENV.path("CANOPY_MEDIA_DIR", STATE_DIR / "media")
 # A clone serves static files where they lie; a production collects, names and compresses them.
 WHITENOISE_USE_FINDERS = EMBEDDED or DEBUG
 STATIC_ROOT = None if WHITENOISE_USE_FINDERS else ENV.path("CANOPY_STATIC_DIR")
+FILE_UPLOAD_PERMISSIONS = 0o640
+
+
+def storage_of_exports(*, bucket: str, prefix: str, endpoint: str, region: str) -> dict[str, Any]:
+    """Where exports go: a folder, or a bucket where one is named. Credentials are found as boto3 finds them."""
+    if not bucket:
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    options: dict[str, Any] = {
+        "bucket_name": bucket,
+        "location": prefix,
+        "endpoint_url": endpoint or None,
+        "region_name": region or None,
+        # We alone hand files out, and none is ever written over.
+        "default_acl": None,
+        "querystring_auth": True,
+        "file_overwrite": False,
+    }
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": storage_of_exports(
+        bucket=ENV.str("CANOPY_EXPORT_BUCKET", ""),
+        prefix=ENV.str("CANOPY_EXPORT_PREFIX", ""),
+        endpoint=ENV.str("CANOPY_EXPORT_ENDPOINT", ""),
+        region=ENV.str("CANOPY_EXPORT_REGION", ""),
+    ),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if WHITENOISE_USE_FINDERS
@@ -278,6 +303,9 @@ CELERY_BEAT_SCHEDULE = {
         ("publish due months", "publish_due_months", 60),
         ("verify the ledger", "verify_ledger", 24 * 3600),
         ("drop leftovers", "drop_leftovers", 3600),
+        ("sweep exports", "sweep_exports", 5),
+        ("order scheduled exports", "order_scheduled_exports", 60),
+        ("expire exports", "expire_exports", 3600),
     )
 }
 
@@ -289,6 +317,17 @@ ALLOCATION_MAX_ATTEMPTS = ENV.int("CANOPY_RUN_MAX_ATTEMPTS", 5)
 ALLOCATION_KEEP_UNPUBLISHED_DAYS = ENV.int("CANOPY_KEEP_UNPUBLISHED_DAYS", 90)
 # A restatement that changes any node's total by more than this needs a second operator.
 ALLOCATION_APPROVAL_PPM = ENV.int("CANOPY_RESTATEMENT_APPROVAL_PPM", 50_000)
+
+# --- Exports ---------------------------------------------------------------------------------------
+
+# How long files are kept, and how long a link to one of them can be used.
+EXPORT_KEEP_DAYS = ENV.int("CANOPY_EXPORT_KEEP_DAYS", 30)
+EXPORT_LINK_SECONDS = ENV.int("CANOPY_EXPORT_LINK_SECONDS", 900)
+
+# --- Comparing -------------------------------------------------------------------------------------
+
+# What a unit of a service emits at a place is shown where so many tenants or more use it.
+COMPARISON_MIN_TENANTS = ENV.int("CANOPY_COMPARISON_MIN_TENANTS", 3)
 
 # --- What is told ----------------------------------------------------------------------------------
 

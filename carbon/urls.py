@@ -5,6 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
 from carbon import health
+from graphql_api.downloads import download
 
 admin.site.site_header = admin.site.site_title = "Canopy"
 admin.site.index_title = "Operations"
@@ -18,6 +19,7 @@ urlpatterns = [
     path("login/", LoginView.as_view(template_name="admin/login.html", extra_context=SIGN_IN), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("graphql/", include("graphql_api.urls")),
+    path("exports/<str:token>", download, name="export-download"),
     path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from strawberry.dataloader import DataLoader
 
 from allocation.policies import NodeKey, Question, View
-from allocation.selectors import emissions, filters, nodes, publications, restatements
+from allocation.selectors import emissions, exports, filters, nodes, publications, restatements, targets
 from allocation.selectors.facts import NO_FILTER
 from allocation.selectors.filters import FilterCodes
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from allocation.selectors.publications import Published
     from allocation.selectors.restatements import Changed
     from allocation.selectors.statuses import Figure
+    from allocation.selectors.targets import Progress
     from graphql_api.context import Context
 
 
@@ -55,11 +56,34 @@ class Loaders:
         self.series_by_key: DataLoader[SeriesKey, Series] = DataLoader(self._series)
         self.question_by_asked: DataLoader[Asked, tuple[Question, EmissionsFilter]] = DataLoader(self._questions)
         self.figures_by_restatement: DataLoader[Changed, tuple[Figure, Figure]] = DataLoader(self._changes)
+        self.targets_by_key: DataLoader[NodeKey, list[Progress]] = DataLoader(self._targets)
+        self.files_by_export: DataLoader[int, list[Any]] = DataLoader(self._files)
 
     def forget(self) -> None:
         """Forget what was read: something was changed."""
-        for loader in (self.node_by_key, self.path_by_key, self.series_by_key, self.figures_by_restatement):
+        for loader in (
+            self.node_by_key,
+            self.path_by_key,
+            self.series_by_key,
+            self.figures_by_restatement,
+            self.targets_by_key,
+            self.files_by_export,
+        ):
             loader.clear_all()
+
+    async def _targets(self, keys: list[NodeKey]) -> Sequence[list[Progress]]:
+        context = self.context
+        found = await context.call(
+            targets.progress,
+            viewer=context.viewer,
+            question=lambda period: Question(context.viewer, context.published, period, context.role_kinds),
+            nodes=keys,
+        )
+        return [found[key] for key in keys]
+
+    async def _files(self, keys: list[int]) -> Sequence[list[Any]]:
+        found = await self.context.call(exports.files_of, viewer=self.context.viewer, export_ids=keys)
+        return [found[key] for key in keys]
 
     async def _changes(self, keys: list[Changed]) -> Sequence[tuple[Figure, Figure]]:
         found = await self.context.call(restatements.changes, viewer=self.context.viewer, asked=keys)

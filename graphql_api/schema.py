@@ -9,9 +9,14 @@ from strawberry.schema.config import StrawberryConfig
 
 from graphql_api.documents import CheckedDocuments
 from graphql_api.mutations.access import AccessMutation
+from graphql_api.mutations.advice import AdviceMutation
+from graphql_api.mutations.exports import ExportsMutation
 from graphql_api.mutations.operations import OperationsMutation
 from graphql_api.mutations.structure import StructureMutation
+from graphql_api.mutations.targets import TargetsMutation
+from graphql_api.queries.advice import AdviceQuery
 from graphql_api.queries.emissions import EmissionsQuery
+from graphql_api.queries.exports import ExportsQuery
 from graphql_api.queries.hierarchy import HierarchyQuery
 from graphql_api.queries.history import HistoryQuery
 from graphql_api.scalars import BIG_INT, MONTH, BigInt, Month
@@ -23,12 +28,12 @@ if TYPE_CHECKING:
 
 
 @strawberry.type(description="What can be read.")
-class Query(HierarchyQuery, EmissionsQuery, HistoryQuery):
+class Query(HierarchyQuery, EmissionsQuery, HistoryQuery, ExportsQuery, AdviceQuery):
     """The root of all queries."""
 
 
 @strawberry.type(description="What can be changed. Each mutation answers a union of its result and typed errors.")
-class Mutation(AccessMutation, StructureMutation, OperationsMutation):
+class Mutation(AccessMutation, StructureMutation, OperationsMutation, ExportsMutation, TargetsMutation, AdviceMutation):
     """The root of all mutations."""
 
 

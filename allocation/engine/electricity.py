@@ -33,7 +33,8 @@ def post_electricity(
     bought = _bought_grams(activity, energy, findings)
     for row in rows(activity.tables["sites"]):
         cluster, kwh, rank = str(row.cluster), energy[str(row.site)].facility_kwh, quality.rank(str(row.quality))
-        sources.post(cluster, ENERGY_LINE, kwh * WH_PER_KWH, rank)
+        origin = "sites", str(row.site)
+        sources.post(cluster, ENERGY_LINE, kwh * WH_PER_KWH, rank, origin)
         location = exact(row.location_g_per_kwh)
         if location is None:
             message = f"site {row.site} has no location-based factor"
@@ -50,7 +51,7 @@ def post_electricity(
         grams[MARKET_LINE[str(row.boundary)]] = bought.get(str(row.site), Fraction())
         grams |= {line: kwh * g_per_kwh for line, g_per_kwh in upstream if g_per_kwh is not None}
         for line, amount_g in grams.items():
-            sources.post(cluster, line, amount_g * UG_PER_G, rank)
+            sources.post(cluster, line, amount_g * UG_PER_G, rank, origin)
 
 
 def _bought_grams(activity: Activity, energy: Mapping[str, SiteEnergy], findings: Findings) -> dict[str, Fraction]:

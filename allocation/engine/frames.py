@@ -391,6 +391,19 @@ _ALL: Final = (
         key=("cluster", "service", "consumer_cluster", "consumer"),
         beyond=True,
     ),
+    Table(
+        "uncertainties",
+        (
+            _choice("source", "sites", "direct_gases", "assets", "shared_pools"),
+            _code("code"),
+            _choice("line", *LINES),
+            _amount("activity_percent", default=_ZERO),
+            _code("factor", required=False),
+            _amount("factor_percent"),
+        ),
+        key=("source", "code", "line"),
+        beyond=True,
+    ),
 )
 
 TABLES: Final[Mapping[str, Table]] = {table.name: table for table in _ALL}

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
-from django.db import connection
 from psycopg import sql
-from pyarrow import csv as arrow_csv
-from pyarrow import parquet
 
 from allocation.engine.frames import LINES, QUALITIES
+from allocation.exchange.blocks import csv_blocks, write_csv, write_parquet
 from allocation.models import SpecialAccount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import BinaryIO
 
     from allocation.models import AllocationRun
@@ -34,8 +30,6 @@ COLUMNS: Final = {
     "estimated_share": pa.decimal128(7, 6),
 }
 """Columns of the export with their types in Parquet; `ug` is micrograms CO2e."""
-
-_BLOCK_BYTES: Final = 8 << 20
 
 # "C" compares bytes of UTF-8, which is the order of code points. The leaf key is compared joined: as a tuple, a code
 # that continues another with a character below "|" would sort elsewhere.
@@ -67,7 +61,7 @@ SELECT provider.code AS provider, to_char(run.month, 'YYYY-MM') AS month,
 
 def export_csv(run: AllocationRun, stream: BinaryIO) -> None:
     """Write the ledger of `run` as CSV: UTF-8, header, line feeds, quotes only where needed."""
-    stream.writelines(_blocks(run))
+    write_csv(csv_blocks(_query(run)), stream)
 
 
 def export_parquet(run: AllocationRun, stream: BinaryIO) -> None:
@@ -75,45 +69,11 @@ def export_parquet(run: AllocationRun, stream: BinaryIO) -> None:
 
     The stream need not be seekable.
     """
-    schema = pa.schema(list(COLUMNS.items()))
-    with parquet.ParquetWriter(pa.PythonFile(_Forward(stream), mode="w"), schema) as writer:
-        for number, block in enumerate(_blocks(run)):
-            rows = arrow_csv.read_csv(
-                pa.BufferReader(block),
-                read_options=arrow_csv.ReadOptions(column_names=list(COLUMNS), skip_rows=0 if number else 1),
-                convert_options=arrow_csv.ConvertOptions(
-                    column_types=COLUMNS, null_values=[], strings_can_be_null=False
-                ),
-            )
-            writer.write_table(rows)
+    write_parquet(csv_blocks(_query(run)), stream, COLUMNS)
 
 
-class _Forward(io.RawIOBase):
-    """A stream that is only written to, and knows how far it is: Arrow asks, a pipe cannot tell."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._position = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def write(self, data: bytes) -> int:  # type: ignore[override] # Arrow hands over bytes
-        self._stream.write(data)
-        self._position += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        if not self.closed:
-            self._stream.flush()
-
-
-def _blocks(run: AllocationRun) -> Iterator[bytes]:
-    """Yield the CSV in blocks of whole lines; the first begins with the header."""
-    ledger = sql.SQL(_LEDGER).format(
+def _query(run: AllocationRun) -> sql.Composed:
+    return sql.SQL(_LEDGER).format(
         qualities=sql.Literal(list(QUALITIES)),
         lines=sql.Literal(list(LINES)),
         unallocated=sql.Literal(int(SpecialAccount.UNALLOCATED)),
@@ -122,13 +82,3 @@ def _blocks(run: AllocationRun) -> Iterator[bytes]:
         run=sql.Literal(run.pk),
         energy=sql.Literal(len(LINES)),
     )
-    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, HEADER true, ENCODING 'UTF8')").format(ledger)
-    block = bytearray()
-    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for data in copy:  # one row each: no line breaks inside a field
-            block += data
-            if len(block) >= _BLOCK_BYTES:
-                yield bytes(block)
-                block.clear()
-    if block:
-        yield bytes(block)

@@ -33,6 +33,7 @@ from allocation.models import (
     SharedPool,
     Site,
     SiteHour,
+    Uncertainty,
     UsagePeriod,
 )
 
@@ -67,6 +68,7 @@ MODELS: Final[Mapping[str, type[ActivityRow]]] = {
     "instrument_hours": InstrumentHour,
     "usage_periods": UsagePeriod,
     "cross_use": CrossUse,
+    "uncertainties": Uncertainty,
 }
 """Where the small tables of the format are stored. A model's fields have the names of the table's columns."""
 

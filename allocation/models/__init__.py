@@ -10,6 +10,16 @@ from allocation.models.activity import (
     UsageRow,
 )
 from allocation.models.catalog import Cluster, Region, Service
+from allocation.models.exports import (
+    OPEN_EXPORTS,
+    Export,
+    ExportFile,
+    ExportFormat,
+    ExportLayout,
+    ExportSchedule,
+    ExportState,
+)
+from allocation.models.intensities import RecommendationDismissal, ServiceIntensity
 from allocation.models.ledger import LedgerRow, SpecialAccount
 from allocation.models.methodology import MethodologyVersion
 from allocation.models.package import Package, PackageFinding, Severity
@@ -38,10 +48,13 @@ from allocation.models.sites import (
     SharedPool,
     Site,
     SiteHour,
+    Uncertainty,
 )
+from allocation.models.targets import Target, TargetKind
 
 __all__ = [
     "LEGAL_TRANSITIONS",
+    "OPEN_EXPORTS",
     "PROVED",
     "RUNNING",
     "AccountTotal",
@@ -52,6 +65,12 @@ __all__ = [
     "ContainerTotal",
     "CrossUse",
     "DirectGas",
+    "Export",
+    "ExportFile",
+    "ExportFormat",
+    "ExportLayout",
+    "ExportSchedule",
+    "ExportState",
     "GlobalWarmingPotential",
     "Grain",
     "Instrument",
@@ -70,6 +89,7 @@ __all__ = [
     "Rack",
     "RackResource",
     "RackUse",
+    "RecommendationDismissal",
     "Region",
     "Restatement",
     "RunChunk",
@@ -80,12 +100,16 @@ __all__ = [
     "RunState",
     "RunTransition",
     "Service",
+    "ServiceIntensity",
     "ServiceUse",
     "Severity",
     "SharedPool",
     "Site",
     "SiteHour",
     "SpecialAccount",
+    "Target",
+    "TargetKind",
+    "Uncertainty",
     "UsagePeriod",
     "UsageRow",
     "Withdrawal",

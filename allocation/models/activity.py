@@ -74,7 +74,7 @@ class PackageService(ActivityRow):
     name = models.TextField(blank=True)
     kind = models.CharField(max_length=12)
     unit = models.TextField()
-    split_key = models.CharField(max_length=12)
+    split_key = models.CharField(max_length=16)
 
     class Meta:
         ordering: ClassVar = ["package", "row"]

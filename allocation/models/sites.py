@@ -183,3 +183,24 @@ class SharedPool(ActivityRow):
             cluster_or_region("shared_pool_place", required=False),
             models.CheckConstraint(condition=Q(kg_co2e__gte=0), name="shared_pool_amounts"),
         ]
+
+
+class Uncertainty(ActivityRow):
+    """A row of uncertainties.csv: standard uncertainties of what a row of another table posts to a line."""
+
+    source = models.CharField(max_length=16)
+    code = models.CharField(max_length=128)
+    line = models.CharField(max_length=24)
+    activity_percent = exact(required=True)
+    factor = models.CharField(max_length=128, blank=True)
+    factor_percent = exact()
+
+    class Meta:
+        ordering: ClassVar = ["package", "row"]
+        verbose_name_plural = "uncertainties"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["package", "source", "code", "line"], name="uncertainty_key"),
+            models.CheckConstraint(
+                condition=Q(activity_percent__gte=0, factor_percent__gte=0), name="uncertainty_amounts"
+            ),
+        ]

@@ -20,10 +20,15 @@ class Comparison(enum.StrEnum):
 
     PREVIOUS_PERIOD = "previous_period"
     SAME_PERIOD_LAST_YEAR = "same_period_last_year"
+    BASE_YEAR = "base_year"
 
-    def of(self, period: Period) -> Period:
-        """The other period, of the same length; ValueError before the year 1."""
+    def of(self, period: Period, base_year: int | None = None) -> Period:
+        """The other period, of the same length; ValueError before the year 1, and for BASE_YEAR without one."""
         months = _MONTHS_OF_YEAR
+        if self is Comparison.BASE_YEAR:
+            if base_year is None:
+                raise ValueError("which base year?")
+            months = (period.start.year - base_year) * _MONTHS_OF_YEAR
         if self is Comparison.PREVIOUS_PERIOD:
             bound = period.bound
             months = (bound.year - period.start.year) * _MONTHS_OF_YEAR + bound.month - period.start.month

@@ -19,6 +19,7 @@ from allocation.models import AllocationRun, LedgerRow, RunChunk, RunProof, RunS
 from allocation.services import partitions
 from allocation.services.calculation import internal_account_ids
 from allocation.services.digests import ledger_digest
+from allocation.services.intensities import fill_service_intensities
 from allocation.services.rollups import fill_account_totals
 from allocation.services.transitions import LeaseLostError, move
 
@@ -61,6 +62,7 @@ def finish_run(claim: Claim) -> None:
         partitions.index(ledger)
         store_proof(run)
         fill_account_totals(run.pk)
+        fill_service_intensities(run)
         partitions.attach(ledger)
         digests = dict(RunChunk.objects.filter(run=run).values_list("cluster__code", "ledger_digest"))
         claim.run().update(ledger_rows=rows, ledger_digest=ledger_digest(digests), lease_until=None, finished_at=Now())

@@ -6,12 +6,16 @@ from typing import Annotated
 
 import strawberry
 
-from allocation.selectors import nodes
+from allocation.selectors import exports as exports_selector
+from allocation.selectors import nodes, runs
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
 from graphql_api.pagination import Cursors, page_of, page_size
+from graphql_api.scalars import read_global_id
 from graphql_api.types.arguments import After, First
 from graphql_api.types.enums import Kind
+from graphql_api.types.exports import Export, ExportSchedule
+from graphql_api.types.history import AllocationRun
 from graphql_api.types.nodes import (
     HierarchyNode,
     HierarchyNodeConnection,
@@ -55,9 +59,15 @@ class HierarchyQuery:
             scopes=None if info.context.scopes is None else sorted(info.context.scopes),
         )
 
-    @strawberry.field(description="Anything by its global id; null for what is hidden or absent (Relay).")
+    @strawberry.field(
+        description="A node of the hierarchy, an export, a schedule or a run by its global id; null for what is hidden"
+        " or absent (Relay)."
+    )
     async def node(self, info: Info, id: GlobalId) -> Node | None:
         """Node."""
+        other = await _other(info, id)
+        if other is not None:
+            return other
         key = key_of(id)
         found = None if key is None else await info.context.loaders.node_by_key.load(key)
         return None if found is None else node_type(found)
@@ -117,3 +127,19 @@ class HierarchyQuery:
                 within=by.within,  # type: ignore[union-attr]
             )
         return None if found is None else node_type(found)
+
+
+async def _other(info: Info, text: str) -> Node | None:
+    """What is no node of the hierarchy and has an id."""
+    kind, pk = read_global_id(text) or ("", 0)
+    viewer = info.context.viewer
+    if kind == "Export":
+        export = await info.context.call(exports_selector.export, viewer=viewer, export_id=pk)
+        return None if export is None else Export.of(export)
+    if kind == "ExportSchedule":
+        schedule = await info.context.call(exports_selector.schedule, viewer=viewer, schedule_id=pk)
+        return None if schedule is None else ExportSchedule.of(schedule)
+    if kind == "AllocationRun":
+        run = await info.context.call(runs.run, viewer=viewer, run_id=pk)
+        return None if run is None else AllocationRun.of(run)
+    return None

@@ -12,10 +12,15 @@ from allocation.selectors.amounts import Method, Scope
 from allocation.selectors.children import ChildOrder
 from allocation.selectors.comparisons import Comparison
 from allocation.selectors.cube import CubeOrder, Dimension
+from allocation.selectors.exports import ExportFormat, ExportLayout, ExportState
 from allocation.selectors.nodes import Access, Status
+from allocation.selectors.recommendations import RecommendationKind
 from allocation.selectors.spans import Granularity
 from allocation.selectors.standing import Reason
 from allocation.selectors.statuses import DataStatus
+from allocation.selectors.targets import TargetKind, TargetStatus
+from allocation.selectors.what_if import Assumption as WhatIfAssumption
+from allocation.selectors.what_if import ChangeStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,6 +142,7 @@ described(
     values={
         "PREVIOUS_PERIOD": "As many months, just before.",
         "SAME_PERIOD_LAST_YEAR": "The same months, a year earlier.",
+        "BASE_YEAR": "The same months, counted from `baseYear` instead of the year in which the period begins.",
     },
 )
 described(
@@ -166,6 +172,88 @@ described(
         "SCOPE": "The provider's scope, by the method asked for.",
         "LINE": "The emission line; lines of both methods, which are never to be added to each other.",
         "QUALITY": "The quality of the data; for nodes with at most 500 accounts.",
+    },
+)
+described(
+    ExportLayout,
+    name="ExportLayout",
+    description="Which columns the files of an export have.",
+    values={
+        "CANOPY": "Ours: one row for each line of each resource group, service and location; micrograms, kg, Wh.",
+        "AWS": "The 23 columns of the AWS carbon-emissions table: account, product and region; metric tons.",
+    },
+)
+described(
+    ExportFormat,
+    name="ExportFormat",
+    description="How the rows of an export are written.",
+    values={"CSV": "UTF-8, a header, line feeds; empty = null.", "PARQUET": "Apache Parquet."},
+)
+described(
+    ExportState,
+    name="ExportState",
+    description="Where an export stands.",
+    values={
+        "QUEUED": "Waits for a worker.",
+        "RUNNING": "Is being written; `percent` says how far it is.",
+        "READY": "Can be downloaded until `expiresAt`.",
+        "FAILED": "Was given up; `failureCode` says why.",
+        "CANCELLED": "Was cancelled; its files are deleted.",
+        "EXPIRED": "Its time is over; its files are deleted.",
+    },
+)
+described(
+    TargetKind,
+    name="TargetKind",
+    description="What a target wants to shrink.",
+    values={
+        "ABSOLUTE": "Emissions.",
+        "INTENSITY": "Emissions per kilowatt-hour of facility electricity.",
+    },
+)
+described(
+    TargetStatus,
+    name="TargetStatus",
+    description="How a target stands after the newest twelve months that are complete.",
+    values={
+        "REACHED": "The target year is complete, at or below the target.",
+        "ON_TRACK": "At or below the line.",
+        "OFF_TRACK": "Above the line.",
+        "MISSED": "The target year is complete, above the target.",
+        "UNKNOWN": "The base year is not complete, or no twelve months in a row are, as far as the viewer may see.",
+    },
+)
+described(
+    RecommendationKind,
+    name="RecommendationKind",
+    description="What is recommended.",
+    values={
+        "CLEANER_LOCATION": "Use the same service in a region where a unit of it emits less.",
+        "GROWING_INTENSITY": "Look into it: a unit emits more in the second half of the period than in the first.",
+        "METER_ESTIMATED": "Ask the provider to meter it: the figure rests on estimates.",
+    },
+)
+described(
+    ChangeStatus,
+    name="WhatIfStatus",
+    description="Whether a change could be worked out.",
+    values={
+        "COMPUTED": "In all months with emissions.",
+        "PARTLY": "In some months; `monthsLeftOut` names the others.",
+        "NO_EMISSIONS": "The node emitted nothing by this service in this region, as far as the viewer may see.",
+        "NOT_COMPARABLE": "In no month: a region has no usage, or too few tenants use the service there.",
+    },
+)
+described(
+    WhatIfAssumption,
+    name="WhatIfAssumption",
+    description="What an answer takes for granted.",
+    values={
+        "SAME_USAGE": "As many units would be used.",
+        "AVERAGE_INTENSITY": "A unit emits what it emitted on average there in the month: no marginal effects.",
+        "REST_UNCHANGED": "Everything else emits what it emitted, unused capacity included.",
+        "NO_MIGRATION": "Moving itself, and data sent between regions, emit nothing.",
+        "UNKNOWN_UNCHANGED": "Months in which regions cannot be compared stay as they were.",
     },
 )
 
@@ -212,17 +300,25 @@ described(
 __all__ = [
     "Access",
     "AccessDecision",
+    "ChangeStatus",
     "ChildOrder",
     "Comparison",
     "CubeOrder",
     "DataStatus",
     "Dimension",
+    "ExportFormat",
+    "ExportLayout",
+    "ExportState",
     "Granularity",
     "Kind",
     "LocationLevel",
     "Method",
     "Reason",
+    "RecommendationKind",
     "Scope",
     "Status",
+    "TargetKind",
+    "TargetStatus",
     "View",
+    "WhatIfAssumption",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -23,6 +23,9 @@ from graphql_api.types.arguments import After, First, InPeriod, PeriodInput, Wit
 from graphql_api.types.emissions import Emissions
 from graphql_api.types.enums import Access, ChildOrder, Kind, Method, Status, View
 from graphql_api.types.summary import EmissionsSummary
+
+if TYPE_CHECKING:
+    from graphql_api.types.targets import Target
 
 Info = strawberry.Info[Context, None]
 
@@ -177,6 +180,13 @@ class HierarchyNode(Node):
         ]
         return edges, cut.info, question
 
+    @strawberry.field(description="Targets of the node itself with their progress, by name, at most 10.")
+    async def targets(self, info: Info) -> list[Annotated[Target, strawberry.lazy("graphql_api.types.targets")]]:
+        """Targets."""
+        from graphql_api.types.targets import Target as Made  # noqa: PLC0415 targets are nodes, nodes have targets
+
+        return [Made.of(one) for one in await info.context.loaders.targets_by_key.load(self.row.key)]
+
     @strawberry.field(
         description="Grants on the node itself, oldest first, expired ones included; null unless the viewer administers"
         " it now."
@@ -227,6 +237,27 @@ class Account(HierarchyNode):
     def closed_from(self) -> Month | None:
         """Closing month."""
         return None if self.row.closed_from is None else Month(self.row.closed_from)
+
+    @strawberry.field(
+        description="Its resource groups, each with what it emitted; the same list as `children`, which accounts share"
+        " with nodes of other kinds."
+    )
+    async def resource_groups(
+        self,
+        info: Info,
+        period: InPeriod,
+        order_by: Annotated[ChildOrder, strawberry.argument(description="How resource groups are sorted.")] = (
+            ChildOrder.EMISSIONS_DESC
+        ),
+        method: WithMethod = Method.LOCATION_BASED,
+        first: First = None,
+        after: After = None,
+    ) -> ChildConnection:
+        """Resource groups."""
+        edges, page_info, question = await self._children(
+            info, children_selector.children, period, order_by, method, first, after
+        )
+        return ChildConnection(edges=edges, page_info=page_info, question=question, parent=self.row.key)
 
     @strawberry.field(description="Whether the account belongs to the provider's own teams.")
     def internal(self) -> bool:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Info = strawberry.Info[Context, None]
 _MONTHS_OF_YEAR = 12
+FIRST_YEAR, LAST_YEAR = 1990, 2200
 
 InOrder = Annotated[CubeOrder, strawberry.argument(description="How the rows are sorted.")]
 InLevel = Annotated[LocationLevel, strawberry.argument(description="How finely places are told apart.")]
@@ -332,10 +333,17 @@ class EmissionsSummary:
         self,
         info: Info,
         period: Annotated[Comparison, strawberry.argument(description="With which period to compare.")],
+        base_year: Annotated[
+            int | None, strawberry.argument(description="With BASE_YEAR: the calendar year to compare with.")
+        ] = None,
         method: WithMethod = Method.LOCATION_BASED,
     ) -> Change:
         """Comparison."""
-        other = self.asked._replace(period=period.of(self.asked.period))
+        if (period is Comparison.BASE_YEAR) != (base_year is not None):
+            raise bad_input("baseYear goes with BASE_YEAR, and only with that.", field="baseYear")
+        if base_year is not None and not FIRST_YEAR <= base_year <= LAST_YEAR:
+            raise bad_input(f"baseYear lies between {FIRST_YEAR} and {LAST_YEAR}.", field="baseYear")
+        other = self.asked._replace(period=period.of(self.asked.period, base_year))
         before = await info.context.loaders.series_by_key.load(SeriesKey(self.node_key, other))
         return Change.of((await self._series(info)).total, before.total, method)
 

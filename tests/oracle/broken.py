@@ -89,6 +89,8 @@ BEYOND = {
     ("HOURS_IGNORED", "flag"),
     ("PERIODS_IGNORED", "flag"),
     ("PERIOD_GAP", "flag"),
+    ("UNKNOWN_SOURCE", "package"),
+    ("FACTOR_CONFLICT", "package"),
 }
 # Every (code, severity) that section 7 knows.
 CODES = (
@@ -887,6 +889,37 @@ def _cross_cases() -> Iterable[Broken]:
     )
 
 
+def _uncertainty_cases() -> Iterable[Broken]:
+    first = {"source": "sites", "code": "i1", "line": "scope2_lbm", "activity_percent": "2"}
+    grid = {"factor": "grid", "factor_percent": "10"}
+    second = first | {"code": "i2"} | grid
+    file = "uncertainties.csv"
+    yield _case("uncertainties", change=_all(_row("uncertainties", **first), _row("uncertainties", **second)))
+    yield _case(
+        "uncertainty of nothing",
+        _package("UNKNOWN_SOURCE", file, 2),
+        change=_row("uncertainties", **first | {"code": "i9"}),
+    )
+    yield _case(
+        "factor of two minds",
+        _package("FACTOR_CONFLICT", file, 3),
+        change=_all(
+            _row("uncertainties", **first | grid), _row("uncertainties", **second | {"factor_percent": "10.1"})
+        ),
+    )
+    yield _case(
+        "factor alike",
+        change=_all(
+            _row("uncertainties", **first | grid), _row("uncertainties", **second | {"factor_percent": "10.0"})
+        ),
+    )
+    for name, cells in {
+        "factor without": {"factor": "grid"},
+        "percentage of no factor": {"factor_percent": "1"},
+    }.items():
+        yield _case(name, _package("MISSING_VALUE", file, 2), change=_row("uncertainties", **first | cells))
+
+
 CASES: list[Broken] = [
     case
     for cases in (
@@ -901,6 +934,7 @@ CASES: list[Broken] = [
         _hour_cases,
         _period_cases,
         _cross_cases,
+        _uncertainty_cases,
     )
     for case in cases()
 ]

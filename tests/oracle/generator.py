@@ -215,6 +215,7 @@ class _Writer:
         self._hour_tables(int(hours))
         self._usage_tables()
         self._period_table()
+        self._uncertainty_table()
         return self.package
 
     def _catalogue_tables(self) -> None:
@@ -468,6 +469,22 @@ class _Writer:
             # Every service that others use also sells something, so that no class is closed.
             for place, service in sorted(providers):
                 self._usage((place, service, rng.choice(self.accounts)), "sold", "7")
+
+    def _uncertainty_table(self) -> None:
+        """Uncertainties of some sources, some with a factor in common."""
+        rng = self.rng
+        keys = {"sites": "site", "direct_gases": "site", "assets": "asset", "shared_pools": "pool"}
+        sources = {
+            (table, row[key], line)
+            for table, key in keys.items()
+            for row in self.package.tables.get(table, [])
+            for line in LINES
+        }
+        for table, code, line in rng.sample(sorted(sources), min(len(sources), rng.choice([0, 0, 6, 30]))):
+            row = {"source": table, "code": code, "line": line, "activity_percent": self._maybe(self._number(9))}
+            factor = rng.choice(["", "grid", "gwp"])
+            percent = {"grid": "10", "gwp": "2.5"}.get(factor, "")
+            self.package.add("uncertainties", row | {"factor": factor, "factor_percent": percent})
 
     def _cross_use(self, silent: Sequence[str]) -> set[tuple[str, str]]:
         """Now and then services serve other clusters; returns those that do."""

@@ -19,12 +19,14 @@ Pair = tuple[str, str]
 class Source:
     """All postings to one (cluster, line) in micrograms.
 
-    `exact_ug` and `estimated_ug` leave the assets of racks out, which stand by rack in `racks_ug`.
+    `exact_ug` and `estimated_ug` leave the assets of racks out, which stand by rack in `racks_ug`. `rows`
+    has every posting: table, first code of its row, micrograms.
     """
 
     exact_ug: Fraction = ZERO
     estimated_ug: Fraction = ZERO
     qualities: set[str] = field(default_factory=set)
+    rows: list[tuple[str, str, Fraction]] = field(default_factory=list)
     racks_ug: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     @property
@@ -49,16 +51,18 @@ class Sources(defaultdict[Pair, Source]):
     def __init__(self) -> None:
         super().__init__(Source)
 
-    def post(self, cluster: str, line: str, ug: Fraction | int, quality: str) -> None:
+    def post(self, cluster: str, line: str, ug: Fraction | int, quality: str, row: tuple[str, str]) -> None:
         """Add the posting of one row."""
         source = self[cluster, line]
+        source.rows.append((*row, Fraction(ug)))
         source.exact_ug += ug
         source.estimated_ug += ug if is_estimated(quality) else 0
         source.qualities.add(quality)
 
-    def post_to_rack(self, cluster: str, rack: str, ug: int, quality: str) -> None:
+    def post_to_rack(self, cluster: str, rack: str, ug: int, quality: str, asset: str) -> None:
         """Add the posting of an asset of a rack."""
         source = self[cluster, "scope3_embodied"]
+        source.rows.append(("assets", asset, Fraction(ug)))
         source.racks_ug.setdefault(rack, []).append((ug, quality))
         source.qualities.add(quality)
 
@@ -72,7 +76,7 @@ def post_all(package: Package, energy: Energy) -> dict[Pair, Source]:
     for row in package.tables["shared_pools"]:
         ug = row.exact("kg_co2e") * UG_PER_KG
         _spread(package, energy, row.text("cluster"), ug).post(
-            sources, row.text("line"), row.text("quality", "metered")
+            sources, row.text("line"), row.text("quality", "metered"), ("shared_pools", row.text("pool"))
         )
     lines = package.methodology.lines
     for line in sorted({line for _, line in sources} - lines):
@@ -87,10 +91,10 @@ class Spread:
 
     ug_by_cluster: dict[str, Fraction]
 
-    def post(self, sources: Sources, line: str, quality: str) -> None:
+    def post(self, sources: Sources, line: str, quality: str, row: tuple[str, str]) -> None:
         """Post each part, zeros included."""
         for cluster, ug in self.ug_by_cluster.items():
-            sources.post(cluster, line, ug, quality)
+            sources.post(cluster, line, ug, quality, row)
 
 
 def _spread(package: Package, energy: Energy, code: str, ug: Fraction | int) -> Spread:
@@ -107,14 +111,14 @@ def _post_electricity(package: Package, energy: Energy, sources: Sources) -> Non
         quality = row.text("quality", "metered")
         stem = "scope3_leased" if row.text("boundary") == "scope3_leased" else "scope2"
         location_g = site.energy_kwh * row.exact("location_g_per_kwh")
-        sources.post(site.cluster, f"{stem}_lbm", location_g * UG_PER_G, quality)
-        sources.post(site.cluster, f"{stem}_mbm", market_grams[code] * UG_PER_G, quality)
+        sources.post(site.cluster, f"{stem}_lbm", location_g * UG_PER_G, quality, ("sites", code))
+        sources.post(site.cluster, f"{stem}_mbm", market_grams[code] * UG_PER_G, quality, ("sites", code))
         for method in ("lbm", "mbm"):
             column = f"fera_{method}_g_per_kwh"
             if row.has(column):
                 upstream_g = site.energy_kwh * row.exact(column)
                 line = f"scope3_fera_{method}"
-                sources.post(site.cluster, line, upstream_g * UG_PER_G, quality)
+                sources.post(site.cluster, line, upstream_g * UG_PER_G, quality, ("sites", code))
 
 
 def _market_based_grams(package: Package, energy: Energy) -> dict[str, Fraction]:
@@ -252,7 +256,8 @@ def _post_gases(package: Package, energy: Energy, sources: Sources) -> None:
         leased = site.row.text("boundary") == "scope3_leased"
         ug = row.exact("mass_kg") * gwp[row.text("gas")] * UG_PER_KG
         line = "scope3_other" if leased else "scope1"
-        sources.post(site.cluster, line, ug, row.text("quality", "metered"))
+        gas_of = ("direct_gases", row.text("site"))
+        sources.post(site.cluster, line, ug, row.text("quality", "metered"), gas_of)
 
 
 def _post_assets(package: Package, energy: Energy, sources: Sources) -> None:
@@ -261,13 +266,14 @@ def _post_assets(package: Package, energy: Energy, sources: Sources) -> None:
         ug = embodied_ug(row, package.methodology.month, package.methodology.choice("early_retirement"))
         quality = row.text("quality", "metered")
         owner = row.text("owner")
+        asset = ("assets", row.text("asset"))
         kind = row.text("owner_kind")
         if kind == "rack":
-            sources.post_to_rack(racks[owner], owner, ug, quality)
+            sources.post_to_rack(racks[owner], owner, ug, quality, row.text("asset"))
         elif kind == "site":
-            sources.post(energy.sites[owner].cluster, "scope3_embodied", ug, quality)
+            sources.post(energy.sites[owner].cluster, "scope3_embodied", ug, quality, asset)
         else:
-            _spread(package, energy, owner, ug).post(sources, "scope3_embodied", quality)
+            _spread(package, energy, owner, ug).post(sources, "scope3_embodied", quality, asset)
 
 
 def embodied_ug(row: Row, month: str, early_retirement: str) -> int:

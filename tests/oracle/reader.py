@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from tests.oracle.methodology import FILE, Methodology, read_methodology
@@ -173,6 +174,7 @@ def _check_references(package: Package) -> None:
     _check_owners(package, known)
     _check_rack_tables(package, known)
     _check_gwp(package)
+    _check_uncertainties(package)
 
 
 def _check_owners(package: Package, known: dict[str, set[str]]) -> None:
@@ -214,6 +216,18 @@ def _check_rack_use(package: Package, racks: dict[str, Row]) -> None:
             package.find("RACK_USE_CONFLICT", "package", "rack_use", row.number)
         elif rack and (row.text("rack"), row.text("resource")) not in resources:
             package.find("UNKNOWN_RESOURCE", "package", "rack_use", row.number)
+
+
+def _check_uncertainties(package: Package) -> None:
+    percent: dict[str, str] = {}
+    for row in package.tables["uncertainties"]:
+        table = row.text("source")
+        if row.text("code") not in {other.text(TABLES[table].key[0]) for other in package.tables[table]}:
+            package.find("UNKNOWN_SOURCE", "package", "uncertainties", row.number)
+        if row.has("factor"):
+            known = percent.setdefault(row.text("factor"), row.text("factor_percent"))
+            if Fraction(known) != row.exact("factor_percent"):
+                package.find("FACTOR_CONFLICT", "package", "uncertainties", row.number)
 
 
 def _check_gwp(package: Package) -> None:

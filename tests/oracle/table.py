@@ -221,6 +221,17 @@ TABLES = {
             "quantity": "*amount",
         },
     ),
+    "uncertainties": TableSpec(
+        ("source", "code", "line"),
+        {
+            "source": "*=sites direct_gases assets shared_pools",
+            "code": "*code",
+            "line": "*=" + " ".join(LINES),
+            "activity_percent": "amount",
+            "factor": "code",
+            "factor_percent": "amount",
+        },
+    ),
     "cross_use": TableSpec(
         ("cluster", "service", "consumer_cluster", "consumer"),
         {
@@ -298,6 +309,8 @@ def row_faults(name: str, row: Row) -> Iterator[str]:
     if name == "assets" and row.text("owner_kind") in ("site", "rack") and not row.has("owner"):
         yield "MISSING_VALUE"
     if name == "direct_gases" and row.text("gas") == "CO2e" and not row.has("gwp_set"):
+        yield "MISSING_VALUE"
+    if name == "uncertainties" and row.has("factor") != row.has("factor_percent"):
         yield "MISSING_VALUE"
     if name == "cross_use" and row.has("cluster") and row.text("cluster") == row.text("consumer_cluster"):
         yield "BAD_VALUE"

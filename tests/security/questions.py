@@ -22,6 +22,7 @@ def _listed(field: str, row: str) -> str:
 
 _POINT = f"{{ emissions {NUMBERS} }}"
 _NODE_ROW = f"node {{ id }} emissions {NUMBERS}"
+_STAND = f"{{ counted {MASS} path {MASS} emissions {NUMBERS} intensityGramsPerKwh pathGramsPerKwh }}"
 OF_A_NODE = {
     "its total": _summary(f"complete omissions {{ reason months accounts }} total {NUMBERS}"),
     "its total as of a date": f'emissions(period: $period, asOf: "2026-05-20T12:00:00Z") {{ total {NUMBERS} }}',
@@ -35,6 +36,8 @@ OF_A_NODE = {
     "by group": _summary(_listed("byAccountGroup(first: 15)", _NODE_ROW)),
     "by resource group": _summary(_listed("byResourceGroup(first: 15)", _NODE_ROW)),
     "its children": f"children(period: $period, first: 15) {{ totalCount {PAGE} edges {{ {_NODE_ROW} }} }}",
+    "its targets": f"""targets {{ id baseYear targetYear fiscalYearStart scopes base {NUMBERS} latest {_STAND}
+      years {_STAND} }}""",
     "its accounts": _listed("accounts(period: $period, first: 15)", _NODE_ROW),
 }
 
@@ -64,6 +67,23 @@ METHODS = f"{{ methodologies {{ {PAGE} edges {{ node {{ name months options {{ n
 COVERED = """query($period: PeriodInput!) { coverage(input: {period: $period}) {
   providers { provider releaseDay releaseLagMonths months { month status } services { code } } } }"""
 
+_EXPORT = """id node { id } filesAll filesWritten percent rows sizeBytes files { rows sizeBytes link { url } }"""
+EXPORTS = f"""{{ exports {{ {PAGE} edges {{ node {{ {_EXPORT} }} }} }}
+  exportSchedules {{ {PAGE} edges {{ node {{ id node {{ id }} exports {{ edges {{ node {{ id }} }} }} }} }} }} }}"""
+EXPORT_BY_ID = f"query($id: ID!) {{ node(id: $id) {{ id ... on Export {{ {_EXPORT} }} }} }}"
+PLACES = f"""query($period: PeriodInput!) {{
+  locations(input: {{period: $period}}) {{ {PAGE} edges {{ node {{ code months {{
+    locationGramsPerKwh marketGramsPerKwh pue cleanShare }} }} }} }}
+  serviceIntensities(input: {{period: $period}}) {{ {PAGE} edges {{ node {{
+    service gramsPerUnit wattHoursPerUnit }} }} }} }}"""
+ADVICE = f"""query($id: ID!, $period: PeriodInput!) {{
+  recommendations(input: {{node: $id, period: $period}}) {{
+    key emitted {MASS} affected {MASS} fromGramsPerUnit toGramsPerUnit }}
+  whatIf(input: {{node: $id, period: $period, changes: [
+      {{provider: "cloud", service: "compute", fromLocation: "a", toLocation: "b"}}]}}) {{
+    before {NUMBERS} after {MASS} difference {MASS} ratio assumptions omissions {{ accounts months }}
+    changes {{ share months monthsLeftOut before {MASS} after {MASS} }} }} }}"""
+
 DOCUMENTS = {
     "the way to it": WAY,
     "its administration": ADMINISTRATION,
@@ -77,6 +97,10 @@ DOCUMENTS = {
     "restatements": RESTATED,
     "methods": METHODS,
     "coverage": COVERED,
+    "places": PLACES,
+    "advice": ADVICE,
+    "exports": EXPORTS,
+    "an export by id": EXPORT_BY_ID,
 }
 
 _ERRORS = "... on PermissionDenied { code } ... on NotFound { code }"
@@ -96,7 +120,15 @@ MUTATIONS = {
     "publishRun": "input: {runId: $run}",
     "withdrawRun": 'input: {runId: $run, reason: "x"}',
     "lockMonth": 'input: {provider: "cloud", month: "2026-03"}',
+    "setTarget": 'input: {nodeId: $group, name: "x", baseYear: 2025, targetYear: 2030, reductionPercent: 50}',
+    "endTarget": "input: {targetId: $target}",
+    "dismissRecommendation": 'input: {nodeId: $account, key: "x"}',
+    "cancelExport": "input: {exportId: $export}",
+    "requestExport": 'input: {nodeId: $account, period: {from: "2026-01", until: "2026-06"}}',
+    "scheduleExport": "input: {nodeId: $account}",
 }
+# What everybody may do who may know the node: what it leads to is judged by itself.
+OPEN = frozenset({"dismissRecommendation", "requestExport", "scheduleExport"})
 OPERATIONS = frozenset({"requestAllocation", "publishRun", "withdrawRun", "lockMonth"})
 
 
@@ -110,6 +142,10 @@ def of_nodes(selection: str, count: int) -> str:
 def mutation(name: str) -> str:
     """The document of a mutation; only the variables that its input names are declared."""
     given = MUTATIONS[name]
-    used = [variable for variable in ("group", "directory", "account", "delegation", "run") if f"${variable}" in given]
+    used = [
+        variable
+        for variable in ("group", "directory", "account", "delegation", "run", "export", "target")
+        if f"${variable}" in given
+    ]
     declared = f"({', '.join(f'${variable}: ID!' for variable in used)})" if used else ""
     return f"mutation{declared} {{ {name}({given}) {{ __typename {_ERRORS} }} }}"

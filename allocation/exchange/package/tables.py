@@ -51,6 +51,8 @@ def read_table(table: Table, text: str, findings: Findings) -> pd.DataFrame:
         _check_set(sheet, columns)
     if table.name == "racks":
         _check_profile(sheet, columns)
+    if table.name == "uncertainties":
+        _check_factor(sheet, columns)
     if table.name == "cross_use":
         _check_clusters(sheet, columns)
     frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
@@ -167,3 +169,11 @@ def _check_clusters(sheet: _Sheet, columns: Mapping[str, list[Value]]) -> None:
         if number not in sheet.faulty and cluster == other:
             message = f"consumer_cluster {shown(str(other))} is the cluster itself: see service_use.csv"
             sheet.refuse("BAD_VALUE", message, number, "consumer_cluster")
+
+
+def _check_factor(sheet: _Sheet, columns: Mapping[str, list[Value]]) -> None:
+    """Report factors without an uncertainty, and uncertainties of no factor."""
+    for number, factor, percent in zip(sheet.numbers, columns["factor"], columns["factor_percent"], strict=True):
+        if number not in sheet.faulty and (factor is None) != (percent is None):
+            column = "factor" if factor is None else "factor_percent"
+            sheet.refuse("MISSING_VALUE", "factor and factor_percent go together", number, column)

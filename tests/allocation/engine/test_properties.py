@@ -1,9 +1,9 @@
 """Properties T1-T14 of the methodology on the exact amounts, over random packages of every style and option.
 
-Left out by option, because the property does not hold there: additivity (T2) under `unused = service_pool` and with
-`cluster_overhead` among the fallbacks, both of which spread by the amounts themselves; renaming (T3) of services under
-`step_down`, whose order falls back to the codes; self-use (T6), acyclic order (T10) and no dependencies (T11) are about
-`reciprocal`.
+Left out by option, because the property does not hold there: additivity (T2) under `unused = service_pool` and
+`account_pool` and with `cluster_overhead` among the fallbacks, all of which spread by the amounts themselves; renaming
+(T3) of services under `step_down`, whose order falls back to the codes; self-use (T6), acyclic order (T10) and no
+dependencies (T11) are about `reciprocal`.
 """
 
 from __future__ import annotations

@@ -103,6 +103,11 @@ def full_sample() -> Sample:
             ["i1", "0", "1.5", ""],
             ["i1", "719", "1", "7.25"],
         ],
+        "uncertainties": [
+            ["source", "code", "line", "activity_percent", "factor", "factor_percent"],
+            ["sites", "i1", "scope2_lbm", "2.5", "grid", "10"],
+            ["assets", "x", "scope3_embodied", "", "", ""],
+        ],
         "cross_use": [
             ["cluster", "service", "consumer_cluster", "consumer", "quantity"],
             ["k1", "s2", "k2", "s1", "0.5"],
