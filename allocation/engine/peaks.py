@@ -86,8 +86,10 @@ def weigh(netted: NetUsage, peaks: PeakServices, cluster: str, findings: Finding
     A leaf weighs the sum over periods of (Shapley value of the period) x (what it used in it). A leaf without rows by
     period is taken to have used the same in each. Reports PERIOD_GAP: leaves whose periods do not fit their usage.
     """
+    if not peaks.services:
+        return netted
     leaves, unit = netted.leaves, dict(netted.unit)
-    quantity = leaves.quantity.astype(object) if peaks.services.intersection(leaves.services) else leaves.quantity
+    quantity = leaves.quantity.astype(object)
     used = peaks.used.get(cluster, {})
     gaps: list[Leaf] = []
     strangers = set(used)
