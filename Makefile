@@ -17,7 +17,7 @@ CHILDREN ?= 2
 WORLDS ?= 50
 SEED ?= 20260
 
-.PHONY: help setup demo serve stop test browser clients storage check leaks bench mutants lock clean distclean
+.PHONY: help setup demo serve stop test browser clients storage check leaks faults bench mutants lock clean distclean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | while IFS=: read -r name text; do \
@@ -61,6 +61,9 @@ check: setup ## Lint, types, layers, missing migrations, schema snapshot
 
 leaks: setup ## Compare every answer about 50 random worlds with the model (WORLDS=50 SEED=20260)
 	@CANOPY_LEAK_WORLDS=$(WORLDS) CANOPY_LEAK_SEED=$(SEED) $(PY) -m pytest -q tests/security $(ARGS)
+
+faults: setup ## Kill everything a thousand times for each broker (ARGS="--broker redis --seed 1"; --short)
+	@exec .ci/faults $(PY) $(ARGS)
 
 bench: setup ## Print the benchmark figures (ARGS as the command takes them)
 	@exec $(PY) -m tests.benchmarks $(ARGS)

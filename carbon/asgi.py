@@ -2,8 +2,12 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carbon.settings")
+os.environ.setdefault("CANOPY_POOL_CONNECTIONS", "8")
+django.setup(set_prefix=False)
 
-application = get_asgi_application()
+from carbon.handler import Handler  # noqa: E402 middleware can be imported only now
+
+application = Handler()

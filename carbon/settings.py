@@ -99,9 +99,17 @@ else:
     DATABASE = dict(dj_database_url.parse(DATABASE_URL))
     if not DATABASE["ENGINE"].endswith(".postgresql"):
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL, version 18 or newer")
-    # 0 closes the connection after each request: under ASGI each request has its own thread, and
-    # kept connections would pile up. Behind a pooler that costs nothing.
-    DATABASE["CONN_MAX_AGE"] = ENV.int("CANOPY_CONNECTION_MAX_AGE_SECONDS", 0)
+    DATABASE["CONN_HEALTH_CHECKS"] = True
+# Under ASGI each request has a thread of its own and would open a connection of its own: the API server (carbon.asgi)
+# takes them from a pool. Commands and workers keep one each.
+POOL_CONNECTIONS = ENV.int("CANOPY_POOL_CONNECTIONS", 0)
+if POOL_CONNECTIONS:
+    DATABASE.setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": POOL_CONNECTIONS,
+        "timeout": 10,  # seconds that a request waits for one
+        "max_idle": 300,
+    }
     DATABASE["CONN_HEALTH_CHECKS"] = True
 DATABASE["ATOMIC_REQUESTS"] = ATOMIC_REQUESTS
 DATABASES = {"default": DATABASE}
@@ -262,6 +270,8 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # pandas and Arrow keep memory; a fresh process gives it back.
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 50
+# A process that holds more after a task (in KiB) is replaced before the next one.
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = ENV.int("CANOPY_WORKER_MEMORY_KIB", 2_000_000)
 CELERY_WORKER_CONCURRENCY = ENV.int("CANOPY_WORKER_PROCESSES", 2)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -299,15 +309,19 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": f"{CELERY_QUEUE_PREFIX}.default", "expires": max(seconds, 2)},
     }
     for name, task, seconds in (
-        ("sweep runs", "sweep_runs", 2),
+        ("sweep runs", "sweep_runs", 30),
         ("publish due months", "publish_due_months", 60),
         ("verify the ledger", "verify_ledger", 24 * 3600),
+        ("reproduce a run", "reproduce_in_turn", 3600),
         ("drop leftovers", "drop_leftovers", 3600),
         ("sweep exports", "sweep_exports", 5),
         ("order scheduled exports", "order_scheduled_exports", 60),
         ("expire exports", "expire_exports", 3600),
     )
 }
+
+# Every worker looks so often for runs that nobody works on; 0: never, the clock alone does.
+SWEEP_SECONDS = ENV.float("CANOPY_SWEEP_SECONDS", 2)
 
 # --- Runs ------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from accounts import policies
+from accounts.web_role import tell_viewer
 from allocation.policies import role_kinds
 from allocation.selectors import publications
 from graphql_api import credentials, requests
@@ -135,17 +136,18 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
 
 def _open(request: HttpRequest, now: datetime, correlation_id: str) -> Context:
     """Find out who asks and pin what is published; everything of a request that happens before its document."""
-    found = in_short_transaction(None, now, credentials.credentials_of, request)
+    return in_short_transaction(None, now, _recognise, request, now, correlation_id)
+
+
+def _recognise(request: HttpRequest, now: datetime, correlation_id: str) -> Context:
+    found = credentials.credentials_of(request)
     if found is None:
         raise RefusedError("Sign in, or send a valid bearer token.", Code.UNAUTHENTICATED)
     if found.scopes is None and request.method == "POST" and credentials.is_forged(request):
         raise RefusedError("The CSRF token is missing or wrong.", Code.CSRF_FAILED)
     if found.scopes is not None and READ_SCOPE not in found.scopes:
         raise RefusedError(f"The token lacks the scope {READ_SCOPE}.", Code.INSUFFICIENT_SCOPE, scope=READ_SCOPE)
-    return in_short_transaction(found.user.pk, now, _pin, request, found, now, correlation_id)
-
-
-def _pin(request: HttpRequest, found: credentials.Credentials, now: datetime, correlation_id: str) -> Context:
+    tell_viewer(found.user.pk)
     viewer = policies.viewer_of(user=found.user, now=now)
     return Context(
         request=request,

@@ -108,6 +108,16 @@ def compute(run: AllocationRun) -> Computation:
     return _Computation(run)
 
 
+def compute_afresh(run: AllocationRun) -> Computation:
+    """Prepare the computation of a run from what is stored now, whatever this process has prepared before.
+
+    Raises:
+        PackageRejectedError: the activity cannot be allocated.
+    """
+    _plan_of.cache_clear()
+    return compute(run)
+
+
 @functools.lru_cache(maxsize=1)
 def _plan_of(package_id: int) -> Plan:
     """Prepare a package; its rows never change, so a worker that writes many chunks of it prepares once."""

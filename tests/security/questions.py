@@ -22,7 +22,7 @@ def _listed(field: str, row: str) -> str:
 
 _POINT = f"{{ emissions {NUMBERS} }}"
 _NODE_ROW = f"node {{ id }} emissions {NUMBERS}"
-_STAND = f"{{ counted {MASS} path {MASS} emissions {NUMBERS} intensityGramsPerKwh pathGramsPerKwh }}"
+_STAND = f"{{ counted {MASS} path {MASS} emissions {NUMBERS} intensityGramsPerKwh pathGramsPerKwh pathPercent }}"
 OF_A_NODE = {
     "its total": _summary(f"complete omissions {{ reason months accounts }} total {NUMBERS}"),
     "its total as of a date": f'emissions(period: $period, asOf: "2026-05-20T12:00:00Z") {{ total {NUMBERS} }}',
@@ -36,8 +36,10 @@ OF_A_NODE = {
     "by group": _summary(_listed("byAccountGroup(first: 15)", _NODE_ROW)),
     "by resource group": _summary(_listed("byResourceGroup(first: 15)", _NODE_ROW)),
     "its children": f"children(period: $period, first: 15) {{ totalCount {PAGE} edges {{ {_NODE_ROW} }} }}",
-    "its targets": f"""targets {{ id baseYear targetYear fiscalYearStart scopes base {NUMBERS} latest {_STAND}
-      years {_STAND} }}""",
+    "its targets": f"""emissions(period: $period) {{ complete }}
+      targets {{ id baseYear targetYear fiscalYearStart reductionPercent scopes base {NUMBERS} latest {_STAND}
+        years {_STAND} }}""",
+    "its resource groups": f"... on Account {{ {_listed('resourceGroups(period: $period, first: 15)', _NODE_ROW)} }}",
     "its accounts": _listed("accounts(period: $period, first: 15)", _NODE_ROW),
 }
 

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0004_lean_indexes'),
-        ('allocation', '0010_service_intensities'),
+        ('allocation', '0011_one_table_of_containers'),
     ]
 
     operations = [
