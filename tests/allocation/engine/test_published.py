@@ -39,7 +39,8 @@ def seats(people: list[int], house: int) -> list[int]:
     """Apportion a house by population: one block whose exact rational is seats per head."""
     leaves = [(0, number) for number in people]
     _, integers = apportion(scale_of(leaves, 1), [Fraction(house, sum(people))], house)
-    return integers.tolist()
+    found: list[int] = integers.tolist()
+    return found
 
 
 def test_hamiltons_own_table_of_1791() -> None:
