@@ -1,7 +1,19 @@
 """How much: packages, activity, methodology versions, runs, ledger, roll-ups, publications."""
 
+<<<<<<< HEAD
 from allocation.models.activity import PackageAccount, PackageCluster, PackageService, ServiceUse, UsageRow
 from allocation.models.assurance import AssuranceLevel, VerificationStatement, VerifiedPublication
+=======
+from allocation.models.activity import (
+    CrossUse,
+    PackageAccount,
+    PackageCluster,
+    PackageService,
+    ServiceUse,
+    UsagePeriod,
+    UsageRow,
+)
+>>>>>>> main
 from allocation.models.catalog import Cluster, Region, Service
 from allocation.models.exports import (
     OPEN_EXPORTS,
@@ -32,7 +44,17 @@ from allocation.models.runs import (
     RunState,
     RunTransition,
 )
-from allocation.models.sites import Asset, DirectGas, GlobalWarmingPotential, Instrument, SharedPool, Site
+from allocation.models.sites import (
+    Asset,
+    DirectGas,
+    GlobalWarmingPotential,
+    Instrument,
+    InstrumentHour,
+    SharedPool,
+    Site,
+    SiteHour,
+    Uncertainty,
+)
 from allocation.models.targets import Target, TargetKind
 
 __all__ = [
@@ -47,6 +69,7 @@ __all__ = [
     "Cause",
     "Cluster",
     "ContainerTotal",
+    "CrossUse",
     "DirectGas",
     "Export",
     "ExportFile",
@@ -57,6 +80,7 @@ __all__ = [
     "GlobalWarmingPotential",
     "Grain",
     "Instrument",
+    "InstrumentHour",
     "LedgerRow",
     "LineAmounts",
     "Machine",
@@ -87,9 +111,12 @@ __all__ = [
     "Severity",
     "SharedPool",
     "Site",
+    "SiteHour",
     "SpecialAccount",
     "Target",
     "TargetKind",
+    "Uncertainty",
+    "UsagePeriod",
     "UsageRow",
     "VerificationStatement",
     "VerifiedPublication",
