@@ -57,7 +57,7 @@ def find_recipients(  # noqa: PLR0913, PLR0917 # the arguments of `settle` and w
 
     Reports NEGATIVE_NET_USAGE, NO_SOURCE, CLOSED_CLASS, EMPTY_CLUSTER and NO_USAGE_FALLBACK.
     """
-    return resolve_cluster(plan, cluster, usage, history, findings).settlement
+    return resolve_cluster(plan, cluster, usage, history, elsewhere, findings).settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,22 @@ class Resolution:
     settlement: Settlement
 
 
-def resolve_cluster(plan: Plan, cluster: str, usage: Usage, history: Sequence[Usage], findings: Findings) -> Resolution:
+def resolve_cluster(  # noqa: PLR0913, PLR0917 # the arguments of `settle` and where to report
+    plan: Plan,
+    cluster: str,
+    usage: Usage,
+    history: Sequence[Usage],
+    elsewhere: Mapping[str, Usage],
+    findings: Findings,
+) -> Resolution:
     """Run steps 6 to 8; arguments and findings as for `find_recipients`."""
     place = plan.clusters[cluster]
     netted = weigh(net(usage, plan.core_services), plan.peaks, cluster, findings)
     _flag_usage(place, netted, findings)
     reach = reach_of(plan.clusters, cluster)
     sold = [_Sold(cluster, netted), *(_sold_in(code, reach, plan, elsewhere[code]) for code in reach.clusters)]
-    throughput = resolve(_network(place, reach, sold), plan.options)
+    network = _network(place, reach, sold)
+    throughput = resolve(network, plan.options)
     _report_closed(place, throughput, plan, findings)
     earlier = Earlier([net(past, plan.core_services) for past in history])
     settlement = Settlement(place)
@@ -113,9 +121,6 @@ def resolve_cluster(plan: Plan, cluster: str, usage: Usage, history: Sequence[Us
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< HEAD
-class Earlier:
-=======
 class _Sold:
     """What accounts used of the services of a cluster."""
 
@@ -147,8 +152,7 @@ def _network(place: ClusterPlan, reach: Reach, sold: Sequence[_Sold]) -> Network
 
 
 @dataclass(frozen=True, slots=True)
-class _Earlier:
->>>>>>> main
+class Earlier:
     """Usage of earlier packages, latest first."""
 
     months: Sequence[NetUsage]

@@ -1,9 +1,5 @@
 """How much: packages, activity, methodology versions, runs, ledger, roll-ups, publications."""
 
-<<<<<<< HEAD
-from allocation.models.activity import PackageAccount, PackageCluster, PackageService, ServiceUse, UsageRow
-from allocation.models.assurance import AssuranceLevel, VerificationStatement, VerifiedPublication
-=======
 from allocation.models.activity import (
     CrossUse,
     PackageAccount,
@@ -13,7 +9,7 @@ from allocation.models.activity import (
     UsagePeriod,
     UsageRow,
 )
->>>>>>> main
+from allocation.models.assurance import AssuranceLevel, VerificationStatement, VerifiedPublication
 from allocation.models.catalog import Cluster, Region, Service
 from allocation.models.exports import (
     OPEN_EXPORTS,
