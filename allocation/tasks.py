@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from celery import Task, shared_task
 from django.db import transaction
 
+from accounts.services import allowances
 from allocation.services import execution, exporting, exports, leases, release, retention, verification
 from allocation.services.system import database_now
 
@@ -69,8 +70,9 @@ def reproduce_in_turn(**_: object) -> None:
 
 @shared_task(ignore_result=True)
 def drop_leftovers(**_: object) -> None:
-    """Drop the rows of failed and withdrawn runs that were never published, and by policy of old unpublished ones."""
+    """Drop the rows of failed and withdrawn runs that were never published, of old unpublished ones, of counters."""
     retention.drop_leftovers(now=database_now())
+    allowances.forget_whole()
 
 
 def wake_abandoned_runs() -> None:

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from carbon.embedded.broker import BrokerServer
 from carbon.embedded.transport import embedded_url
-from carbon.environment import CLONE_DIR, ENV, kept_secret, state_dir
+from carbon.environment import CLONE_DIR, ENV, identity_providers, kept_secret, state_dir
 
 BASE_DIR = CLONE_DIR
 STATE_DIR = state_dir()
@@ -51,6 +51,10 @@ INSTALLED_APPS = [
     "guardian",
     "oauth2_provider",
     "corsheaders",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "accounts.apps.AccountsConfig",
     "allocation.apps.AllocationConfig",
     "graphql_api.apps.GraphqlApiConfig",
@@ -66,6 +70,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -135,6 +140,17 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/graphql/"
 LOGOUT_REDIRECT_URL = "login"
 
+# Enterprises sign their people in with OpenID Connect; passwords of ours stay possible.
+IDENTITY_PROVIDERS = identity_providers()
+SOCIALACCOUNT_ONLY = True
+SOCIALACCOUNT_ADAPTER = "carbon.identity_providers.EnterpriseLogin"
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": IDENTITY_PROVIDERS}}
+SOCIALACCOUNT_STORE_TOKENS = False
+# People are told apart by provider and subject alone, so an e-mail address may occur twice and proves nothing.
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+ACCOUNT_UNIQUE_EMAIL = False
+ACCOUNT_EMAIL_VERIFICATION = "none"
+
 # guardian stores grants on nodes; who sees what is decided by our own policies. No anonymous user
 # is stored, users get no extra methods, and global permissions never count for objects.
 ANONYMOUS_USER_NAME = None
@@ -181,6 +197,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.bool("CANOP
 CORS_ALLOWED_ORIGINS: list[str] = ENV.list("CANOPY_CORS_ORIGINS", [])
 CORS_URLS_REGEX = r"^/(graphql|o)/"
 CORS_ALLOW_CREDENTIALS = False
+CORS_EXPOSE_HEADERS = ["X-Correlation-Id", "Retry-After"]
 
 # --- Files -----------------------------------------------------------------------------------------
 
@@ -364,3 +381,6 @@ LOGGING = {
 
 # Whether those who are signed in may ask for the schema; nobody else ever may.
 GRAPHQL_INTROSPECTION = ENV.bool("CANOPY_GRAPHQL_INTROSPECTION", True)
+
+# What one user may ask through one application (or with sessions) in a minute, over all processes; 0: not counted.
+GRAPHQL_REQUESTS_PER_MINUTE = ENV.int("CANOPY_REQUESTS_PER_MINUTE", 1200)

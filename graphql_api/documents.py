@@ -163,6 +163,7 @@ READS: frozenset[str] = frozenset(
         "files",
         "grants",
         "hierarchyNode",
+        "latestExport",
         "locations",
         "methodologies",
         "methodologyVersions",

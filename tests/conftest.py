@@ -38,6 +38,8 @@ def pytest_configure() -> None:
     """Keep the tests' passwords cheap and their messages apart from the clone's own."""
     settings.PASSWORD_HASHERS = ["tests.quick_passwords.QuickHasher"]
     settings.CELERY_QUEUE_PREFIX = QUEUE_PREFIX
+    # Tests ask more in a minute than anybody may; that of throttling switches it on.
+    settings.GRAPHQL_REQUESTS_PER_MINUTE = 0
     configure(app)
     if not os.environ.get("CELERY_BROKER_URL"):
         app.conf.update(broker_url=embedded_url(BrokerServer(settings.STATE_DIR), BROKER_DATABASE))
@@ -67,6 +69,7 @@ def live_environment() -> dict[str, str]:
         "CANOPY_HTTPS": "0",
         # What a test leaves abandoned on purpose is not to be taken up by the worker of another test.
         "CANOPY_SWEEP_SECONDS": "0",
+        "CANOPY_REQUESTS_PER_MINUTE": "0",
     }
     if not settings.EMBEDDED:
         variables["DATABASE_URL"] = urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()

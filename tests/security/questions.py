@@ -71,7 +71,7 @@ COVERED = """query($period: PeriodInput!) { coverage(input: {period: $period}) {
 
 _EXPORT = """id node { id } filesAll filesWritten percent rows sizeBytes files { rows sizeBytes link { url } }"""
 EXPORTS = f"""{{ exports {{ {PAGE} edges {{ node {{ {_EXPORT} }} }} }}
-  exportSchedules {{ {PAGE} edges {{ node {{ id node {{ id }} exports {{ edges {{ node {{ id }} }} }} }} }} }} }}"""
+  exportSchedules {{ {PAGE} edges {{ node {{ id node {{ id }} latestExport {{ id }} }} }} }} }}"""
 EXPORT_BY_ID = f"query($id: ID!) {{ node(id: $id) {{ id ... on Export {{ {_EXPORT} }} }} }}"
 PLACES = f"""query($period: PeriodInput!) {{
   locations(input: {{period: $period}}) {{ {PAGE} edges {{ node {{ code months {{
