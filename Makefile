@@ -13,6 +13,7 @@ REQUIREMENTS := requirements/dev.txt
 # The stamp holds the digest of what was installed: a second run compares it and needs no network.
 STAMP := $(VENV)/.installed
 MANAGE := $(PY) manage.py
+CHILDREN ?= 2
 WORLDS ?= 50
 SEED ?= 20260
 CASES ?= 2000
@@ -72,8 +73,13 @@ faults: setup ## Kill everything a thousand times for each broker (ARGS="--broke
 bench: setup ## Print the benchmark figures (ARGS as the command takes them)
 	@exec $(PY) -m tests.benchmarks $(ARGS)
 
+.PHONY: mutants
+mutants: setup ## Change the engine line by line and see whether a test notices (ARGS="allocation.engine.linear*")
+	@./.ci/setup "$(VENV)" requirements/mutation.txt "$(VENV)/.installed-mutation"
+	@$(VENV)/bin/mutmut run --max-children $(CHILDREN) $(ARGS); $(VENV)/bin/mutmut results
+
 lock: setup ## Compile requirements/*.in with hashes (needs the network)
-	@for name in runtime dev browser clients storage fuzz; do echo "compiling requirements/$$name.txt"; \
+	@for name in runtime dev browser clients storage fuzz mutation; do echo "compiling requirements/$$name.txt"; \
 		$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 			requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
