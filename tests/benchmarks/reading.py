@@ -47,7 +47,11 @@ def reading_figures(chosen: argparse.Namespace, folder: Path) -> list[Figure]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     url = f"http://127.0.0.1:{port}"
-    with Services(folder, [api("127.0.0.1", port)], environment={"CANOPY_SECRET_KEY": settings.SECRET_KEY}) as services:
+    with Services(
+        folder,
+        [api("127.0.0.1", port)],
+        environment={"CANOPY_SECRET_KEY": settings.SECRET_KEY, "CANOPY_REQUESTS_PER_MINUTE": "0"},
+    ) as services:
         services.wait_for(lambda: answers(f"{url}/health/live"), "the API server")
         client = Client(url, token_of(large.viewer, timezone.now()))
         root = client.ask(f'{{ hierarchyNode(by: {{kind: ENTERPRISE_PARENT, externalId: "{CODE}"}}) {{ id }} }}')
