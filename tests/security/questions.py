@@ -37,8 +37,8 @@ OF_A_NODE = {
     "by resource group": _summary(_listed("byResourceGroup(first: 15)", _NODE_ROW)),
     "its children": f"children(period: $period, first: 15) {{ totalCount {PAGE} edges {{ {_NODE_ROW} }} }}",
     "its targets": f"""emissions(period: $period) {{ complete }}
-      targets {{ id baseYear targetYear fiscalYearStart reductionPercent scopes base {NUMBERS} latest {_STAND}
-        years {_STAND} }}""",
+      targets {{ id baseYear targetYear fiscalYearStart reductionPercent scopes base {NUMBERS} latest {_STAND} }}""",
+    "its targets by year": f"emissions(period: $period) {{ complete }} targets {{ years {_STAND} }}",
     "its resource groups": f"... on Account {{ {_listed('resourceGroups(period: $period, first: 15)', _NODE_ROW)} }}",
     "its accounts": _listed("accounts(period: $period, first: 15)", _NODE_ROW),
 }
