@@ -41,8 +41,8 @@ OF_A_NODE = {
     "by resource group": _summary(_listed("byResourceGroup(first: 15)", _NODE_ROW)),
     "its children": f"children(period: $period, first: 15) {{ totalCount {PAGE} edges {{ {_NODE_ROW} }} }}",
     "its targets": f"""emissions(period: $period) {{ complete }}
-      targets {{ id baseYear targetYear fiscalYearStart reductionPercent scopes base {NUMBERS} latest {_STAND}
-        years {_STAND} }}""",
+      targets {{ id baseYear targetYear fiscalYearStart reductionPercent scopes base {NUMBERS} latest {_STAND} }}""",
+    "its targets by year": f"emissions(period: $period) {{ complete }} targets {{ years {_STAND} }}",
     "its resource groups": f"... on Account {{ {_listed('resourceGroups(period: $period, first: 15)', _NODE_ROW)} }}",
     "its accounts": _listed("accounts(period: $period, first: 15)", _NODE_ROW),
 }
@@ -66,7 +66,8 @@ VALUES = f"""query($ids: [ID!]!, $period: PeriodInput!) {{
   dimensionValues(input: {{nodes: $ids, period: $period, dimension: ACCOUNT}}) {{
     {PAGE} edges {{ node {{ nodeId name }} }} }} }}"""
 RUNS = f"""{{ allocationRuns {{ {PAGE} edges {{ node {{ id details {{
-  attempt findings ledgerRows packageNumber percent requestedBy }} }} }} }} }}"""
+  attempt findings ledgerRows packageNumber percent requestedBy
+  transitions {{ attempt durationMs rows }} }} }} }} }} }}"""
 RESTATED = f"""query($id: ID!) {{ restatements {{ {PAGE} edges {{ node {{ id change(nodeId: $id) {{
   before {NUMBERS} after {NUMBERS} }}
   leaves(nodeId: $id) {{ {PAGE} edges {{ node {{ account lines {{ before after difference }} }} }} }} }} }} }} }}"""
@@ -138,6 +139,7 @@ MUTATIONS = {
     "moveAccountGroup": 'input: {groupId: $group, parentId: $directory, month: "2026-09"}',
     "requestAllocation": 'input: {provider: "cloud", month: "2026-03"}',
     "publishRun": "input: {runId: $run}",
+    "cancelRun": "input: {runId: $run}",
     "withdrawRun": 'input: {runId: $run, reason: "x"}',
     "lockMonth": 'input: {provider: "cloud", month: "2026-03"}',
     "restateMonth": 'input: {runId: $run, cause: DATA, reason: "x"}',
@@ -158,6 +160,7 @@ OPEN = frozenset({"dismissRecommendation", "requestExport", "scheduleExport"})
 OPERATIONS = frozenset(
     {
         "requestAllocation",
+        "cancelRun",
         "publishRun",
         "withdrawRun",
         "lockMonth",
