@@ -18,7 +18,7 @@ WORLDS ?= 50
 SEED ?= 20260
 CASES ?= 2000
 
-.PHONY: help setup demo serve stop test browser clients storage fuzz check leaks faults bench lock clean distclean
+.PHONY: help setup demo serve stop test browser clients storage fuzz check leaks faults bench bench-full lock clean distclean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | while IFS=: read -r name text; do \
@@ -72,6 +72,10 @@ faults: setup ## Kill everything a thousand times for each broker (ARGS="--broke
 
 bench: setup ## Print the benchmark figures (ARGS as the command takes them)
 	@exec $(PY) -m tests.benchmarks $(ARGS)
+
+bench-full: setup ## The same at full size: 10^7 rows a month, 100 000 accounts over 36 months (takes as long as it takes)
+	@exec $(PY) -m tests.benchmarks --rows 100000 1000000 10000000 --accounts 100000 --groups 2000 --months 36 \
+		--wide 20000 --seconds 60 $(ARGS)
 
 .PHONY: mutants
 mutants: setup ## Change the engine line by line and see whether a test notices (ARGS="allocation.engine.linear*")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -22,6 +21,13 @@ if TYPE_CHECKING:
     from allocation.models import AllocationRun
 
 FORMATS = ("csv", "parquet")
+
+_WATCHED = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
 
 
 class ExportError(RuntimeError):
@@ -49,12 +55,13 @@ def _command(run: AllocationRun, form: str) -> tuple[float, float]:
         *("--provider", run.provider.code, "--format", form, "--published"),
     ]
     begin = time.perf_counter()
-    process = subprocess.Popen(command, cwd=CLONE_DIR, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise ExportError(f"{' '.join(command)}: {process.returncode}")
-    return time.perf_counter() - begin, usage.ru_maxrss * KIB_PER_UNIT / 1024
+    # A child's peak begins with that of its parent at the fork: a small process stands between.
+    done = subprocess.run(
+        [sys.executable, "-c", _WATCHED, *command], cwd=CLONE_DIR, stdout=subprocess.PIPE, check=False
+    )
+    if done.returncode:
+        raise ExportError(f"{' '.join(command)}: {done.returncode}")
+    return time.perf_counter() - begin, int(done.stdout) * KIB_PER_UNIT / 1024
 
 
 def _copy_seconds(run_id: int) -> float:

@@ -11,7 +11,7 @@ const LISTS = {
   children: `{ ${NORTH} { list: children(period: ${PERIOD}, $page) { edges { cursor node { id } } $info } } }`,
   'children by name': `{ ${NORTH} { list: children(period: ${PERIOD}, orderBy: NAME_ASC, $page) { edges { cursor node { id } } $info } } }`,
   services: `{ ${NORTH} { emissions(period: ${PERIOD}) { list: byService($page) { edges { cursor node { service { code } } } $info } } } }`,
-  accounts: `{ ${NORTH} { emissions(period: ${PERIOD}) { list: byAccount($page) { edges { cursor node { account { id } } } $info } } } }`,
+  accounts: `{ ${NORTH} { emissions(period: ${PERIOD}) { list: byAccount($page) { edges { cursor node { id } } $info } } } }`,
   search: '{ list: search(text: "Account", $page) { edges { cursor node { id } } $info } }',
   runs: '{ list: allocationRuns($page) { edges { cursor node { id } } $info } }',
 };

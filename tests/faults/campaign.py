@@ -16,7 +16,6 @@ from allocation.services.system import database_now, system
 from tests.faults.injury import Injury, inflicted
 from tests.faults.insistence import BROKER_ERRORS, insist
 from tests.faults.inspection import published_digests
-from tests.faults.steps import NAMES
 
 if TYPE_CHECKING:
     import random
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 WARRANTS_MAX = 5
 ACTIVE_MAX = 14
-PEACE_SECONDS = 150
 LOST_MESSAGES = 0.15
 RARELY = 0.1
 REPORT_SECONDS = 10
@@ -41,12 +39,13 @@ class Quota:
 
     deaths_per_step: int
     halts_per_step: int
+    steps: Sequence[str]
     others: dict[str, int]
 
     def orders(self, draw: random.Random) -> list[tuple[str, str]]:
         """All faults as (kind, step), in an order drawn at random."""
-        orders = [("step", step) for step in NAMES] * self.deaths_per_step
-        orders += [("halt", step) for step in NAMES] * self.halts_per_step
+        orders = [("step", step) for step in self.steps] * self.deaths_per_step
+        orders += [("halt", step) for step in self.steps] * self.halts_per_step
         orders += [(kind, "") for kind, count in self.others.items() for _ in range(count)]
         draw.shuffle(orders)
         return orders
@@ -176,10 +175,10 @@ class Campaign:
         except BROKER_ERRORS:
             self.lost_messages += 1
 
-    def make_peace(self) -> bool:
+    def make_peace(self, patience_seconds: float) -> bool:
         """Stop the faults and wait until every run has ended and what is due is published; whether that came about."""
         self.injury.warrants.withdraw()
-        deadline = time.monotonic() + PEACE_SECONDS
+        deadline = time.monotonic() + patience_seconds
         while time.monotonic() < deadline:
             if insist(self._at_rest):
                 return True

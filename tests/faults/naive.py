@@ -7,6 +7,7 @@ suite has to find it out: a campaign with `--naive` that finds nothing wrong wou
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -20,10 +21,13 @@ from allocation.services.digests import chunk_digest, ledger_digest
 from allocation.services.rollups import fill_account_totals
 from allocation.services.transitions import record
 from tests.faults.steps import VARIABLE
+from tests.faults.warrants import Warrants
 
 if TYPE_CHECKING:
     from allocation.services.calculation import Computation
 
+STEP = "chunk committed"
+WARRANTS = Warrants(Path(os.environ[VARIABLE])) if VARIABLE in os.environ else None
 WAY = (RunState.READING, RunState.ALLOCATING, RunState.WRITING, RunState.PROVING)
 
 
@@ -40,6 +44,8 @@ def naive_run(*, run_id: int, worker: str, **_: object) -> None:
         partitions.create(ledger)
     for ordinal, code in enumerate(sorted(computation.clusters)):
         _write(run, computation, ordinal, code, ledger.table)
+        if WARRANTS is not None:
+            WARRANTS.carry_out(STEP, run_id)
     _go(run, RunState.PROVING, worker)
     with transaction.atomic():
         _finish(run, worker)
@@ -78,5 +84,5 @@ def _go(run: AllocationRun, state: RunState, worker: str) -> None:
     run.state = state
 
 
-if VARIABLE in os.environ:
+if WARRANTS is not None:
     vars(execution)["execute_run"] = naive_run

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field, replace
 class Size:
     """Numbers of faults, of work, and of processes.
 
-    `deaths` and `halts` are for each named step; `others` by kind (the methods of `tests.faults.injury.Injury`).
+    `deaths` and `halts` are for each of the named `steps`, by default of all; `others` by kind (the methods of
+    `tests.faults.injury.Injury`).
     `reads` is how many whole answers the reader of torn months has to get; 0 means that there is none.
+    `peace_seconds` is how long the end of all work is waited for.
     `disk_and_clock` says whether a small disk and wrong clocks are arranged.
     """
 
     deaths: int
     halts: int
+    steps: tuple[str, ...] = ()
     others: dict[str, int] = field(default_factory=dict)
     units: int = 12
     workers: int = 1
@@ -23,6 +26,7 @@ class Size:
     whole_workers: float = 0.03
     reads: int = 0
     disk_and_clock: bool = False
+    peace_seconds: float = 150
     pause_seconds: float = 0.15
     minutes: float = 20
 
@@ -87,10 +91,12 @@ SHORT = Size(
     minutes=4,
 )
 
-# The naive task has none of the named steps; messages that come twice and processes that die find it out.
+# Dying between two of its commits is enough to find the naive task out; other named steps it does not have.
 NAIVE = Size(
-    deaths=0,
+    deaths=6,
     halts=0,
+    steps=("chunk committed",),
+    peace_seconds=30,
     others={"worker_process": 6, "message_again": 8, "connection_cut": 4},
     units=9,
     minutes=4,

@@ -98,10 +98,10 @@ class Trial:
 
     def _wage(self, campaign: Campaign, warrants: Warrants, disk: SmallDisk | None) -> bool:
         others = {kind: count for kind, count in self.size.others.items() if kind != "disk_full" or disk is not None}
-        quota = Quota(self.size.deaths, self.size.halts, others)
+        quota = Quota(self.size.deaths, self.size.halts, self.size.steps or NAMES, others)
         campaign.wage(quota, self.size.pause_seconds, self.say, time.monotonic() + 60 * self.size.minutes)
         self.say(f"{sum(campaign.inflicted.values()) + len(warrants.deaths())} faults done; waiting for peace")
-        rested = campaign.make_peace()
+        rested = campaign.make_peace(self.size.peace_seconds)
         deadline = time.monotonic() + 120
         while self._reads()["whole"] < self.size.reads and time.monotonic() < deadline:
             time.sleep(0.5)
@@ -147,7 +147,7 @@ class Trial:
         inspection.of_unchanged(campaign.seen)
         inspection.of_reads(reads, self.size.reads)
         deaths = campaign.injury.warrants.deaths()
-        inspection.of_steps(deaths, dict.fromkeys(NAMES, min(self.size.deaths, 10)))
+        inspection.of_steps(deaths, dict.fromkeys(self.size.steps or NAMES, min(self.size.deaths, 10)))
 
     def _report(
         self, inspection: Inspection, campaign: Campaign, reads: dict[str, Any], seconds: float

@@ -37,8 +37,8 @@ OF_A_NODE = {
     "by resource group": _summary(_listed("byResourceGroup(first: 15)", _NODE_ROW)),
     "its children": f"children(period: $period, first: 15) {{ totalCount {PAGE} edges {{ {_NODE_ROW} }} }}",
     "its targets": f"""emissions(period: $period) {{ complete }}
-      targets {{ id baseYear targetYear fiscalYearStart reductionPercent scopes base {NUMBERS} latest {_STAND}
-        years {_STAND} }}""",
+      targets {{ id baseYear targetYear fiscalYearStart reductionPercent scopes base {NUMBERS} latest {_STAND} }}""",
+    "its targets by year": f"emissions(period: $period) {{ complete }} targets {{ years {_STAND} }}",
     "its resource groups": f"... on Account {{ {_listed('resourceGroups(period: $period, first: 15)', _NODE_ROW)} }}",
     "its accounts": _listed("accounts(period: $period, first: 15)", _NODE_ROW),
 }
@@ -62,7 +62,8 @@ VALUES = f"""query($ids: [ID!]!, $period: PeriodInput!) {{
   dimensionValues(input: {{nodes: $ids, period: $period, dimension: ACCOUNT}}) {{
     {PAGE} edges {{ node {{ nodeId name }} }} }} }}"""
 RUNS = f"""{{ allocationRuns {{ {PAGE} edges {{ node {{ id details {{
-  attempt findings ledgerRows packageNumber percent requestedBy }} }} }} }} }}"""
+  attempt findings ledgerRows packageNumber percent requestedBy
+  transitions {{ attempt durationMs rows }} }} }} }} }} }}"""
 RESTATED = f"""query($id: ID!) {{ restatements {{ {PAGE} edges {{ node {{ id change(nodeId: $id) {{
   before {NUMBERS} after {NUMBERS} }} }} }} }} }}"""
 METHODS = f"{{ methodologies {{ {PAGE} edges {{ node {{ name months options {{ name }} }} }} }} }}"
@@ -120,6 +121,7 @@ MUTATIONS = {
     "moveAccountGroup": 'input: {groupId: $group, parentId: $directory, month: "2026-09"}',
     "requestAllocation": 'input: {provider: "cloud", month: "2026-03"}',
     "publishRun": "input: {runId: $run}",
+    "cancelRun": "input: {runId: $run}",
     "withdrawRun": 'input: {runId: $run, reason: "x"}',
     "lockMonth": 'input: {provider: "cloud", month: "2026-03"}',
     "setTarget": 'input: {nodeId: $group, name: "x", baseYear: 2025, targetYear: 2030, reductionPercent: 50}',
@@ -131,7 +133,7 @@ MUTATIONS = {
 }
 # What everybody may do who may know the node: what it leads to is judged by itself.
 OPEN = frozenset({"dismissRecommendation", "requestExport", "scheduleExport"})
-OPERATIONS = frozenset({"requestAllocation", "publishRun", "withdrawRun", "lockMonth"})
+OPERATIONS = frozenset({"requestAllocation", "cancelRun", "publishRun", "withdrawRun", "lockMonth"})
 
 
 def of_nodes(selection: str, count: int) -> str:
