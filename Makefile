@@ -13,10 +13,12 @@ REQUIREMENTS := requirements/dev.txt
 # The stamp holds the digest of what was installed: a second run compares it and needs no network.
 STAMP := $(VENV)/.installed
 MANAGE := $(PY) manage.py
+CHILDREN ?= 2
 WORLDS ?= 50
 SEED ?= 20260
+CASES ?= 2000
 
-.PHONY: help setup demo serve stop test browser clients storage check leaks bench lock clean distclean
+.PHONY: help setup demo serve stop test browser clients storage fuzz check leaks faults bench bench-full lock clean distclean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | while IFS=: read -r name text; do \
@@ -50,6 +52,10 @@ storage: setup ## Test exports on a server that speaks S3
 	@./.ci/setup "$(VENV)" requirements/storage.txt "$(VENV)/.installed-storage"
 	@exec $(PY) -m pytest tests/storage $(ARGS)
 
+fuzz: setup ## Let Schemathesis and Clairvoyance look for faults (CASES=2000)
+	@./.ci/setup "$(VENV)/fuzz" requirements/fuzz.txt "$(VENV)/fuzz/.installed"
+	@CANOPY_FUZZERS=$(VENV)/fuzz/bin CANOPY_FUZZ_CASES=$(CASES) $(PY) -m pytest -s tests/fuzz $(ARGS)
+
 check: setup ## Lint, types, layers, missing migrations, schema snapshot
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -59,13 +65,25 @@ check: setup ## Lint, types, layers, missing migrations, schema snapshot
 	$(MANAGE) export_schema --check
 
 leaks: setup ## Compare every answer about 50 random worlds with the model (WORLDS=50 SEED=20260)
-	@CANOPY_LEAK_WORLDS=$(WORLDS) CANOPY_LEAK_SEED=$(SEED) $(PY) -m pytest -q tests/security $(ARGS)
+	@CANOPY_LEAK_WORLDS=$(WORLDS) CANOPY_LEAK_SEED=$(SEED) CANOPY_LEAK_REVOCATIONS=1000 $(PY) -m pytest -q tests/security $(ARGS)
+
+faults: setup ## Kill everything a thousand times for each broker (ARGS="--broker redis --seed 1"; --short)
+	@exec .ci/faults $(PY) $(ARGS)
 
 bench: setup ## Print the benchmark figures (ARGS as the command takes them)
 	@exec $(PY) -m tests.benchmarks $(ARGS)
 
+bench-full: setup ## The same at full size: 10^7 rows a month, 100 000 accounts over 36 months (takes as long as it takes)
+	@exec $(PY) -m tests.benchmarks --rows 100000 1000000 10000000 --accounts 100000 --groups 2000 --months 36 \
+		--wide 20000 --seconds 60 $(ARGS)
+
+.PHONY: mutants
+mutants: setup ## Change the engine line by line and see whether a test notices (ARGS="allocation.engine.linear*")
+	@./.ci/setup "$(VENV)" requirements/mutation.txt "$(VENV)/.installed-mutation"
+	@$(VENV)/bin/mutmut run --max-children $(CHILDREN) $(ARGS); $(VENV)/bin/mutmut results
+
 lock: setup ## Compile requirements/*.in with hashes (needs the network)
-	@for name in runtime dev browser clients storage; do echo "compiling requirements/$$name.txt"; \
+	@for name in runtime dev browser clients storage fuzz mutation; do echo "compiling requirements/$$name.txt"; \
 		$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 			requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 

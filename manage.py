@@ -10,6 +10,9 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carbon.settings")
     from django.core.management import execute_from_command_line  # noqa: PLC0415 settings first
 
+    from carbon.memory import limit_memory  # noqa: PLC0415 as above
+
+    limit_memory()
     execute_from_command_line(sys.argv)
 
 

@@ -22,6 +22,7 @@ from accounts.models import (
     GroupEdge,
     IdempotencyKey,
     Provider,
+    RequestAllowance,
     ResourceDirectory,
     ResourceGroup,
     Role,
@@ -208,6 +209,14 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
     list_filter = ("mutation",)
     list_select_related = ("user",)
     search_fields = ("client_mutation_id", "user__username")
+
+
+@admin.register(RequestAllowance)
+class RequestAllowanceAdmin(ReadOnlyAdmin):
+    """What is used up of the requests a minute."""
+
+    list_display = ("asker", "full_at")
+    search_fields = ("asker",)
 
 
 class RoleFilter(admin.SimpleListFilter):

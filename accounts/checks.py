@@ -18,7 +18,7 @@ _MIGRATION = "0007_row_level_security"
 # Who may see through the policies: superusers, BYPASSRLS, and whoever has the rights of a table's owner.
 _ROLE = """
 SELECT role.rolsuper OR role.rolbypassrls,
-       EXISTS (SELECT FROM pg_class held WHERE held.relname = ANY(%(tables)s) AND held.relkind = 'p'
+       EXISTS (SELECT FROM pg_class held WHERE held.relname = ANY(%(tables)s) AND held.relkind IN ('p', 'r')
                AND pg_has_role(role.oid, held.relowner, 'USAGE')),
        role.rolcanlogin,
        pg_has_role(current_user, role.oid, 'SET')
@@ -26,7 +26,8 @@ FROM pg_roles role WHERE role.rolname = %(role)s
 """
 _UNPROTECTED = """
 SELECT held.relname FROM pg_class held
-WHERE held.relname = ANY(%(tables)s) AND held.relkind = 'p' AND NOT (held.relrowsecurity AND held.relforcerowsecurity)
+WHERE held.relname = ANY(%(tables)s) AND held.relkind IN ('p', 'r')
+    AND NOT (held.relrowsecurity AND held.relforcerowsecurity)
 ORDER BY 1
 """
 # Partitions have no policies of their own, so nobody but their owner may touch them.

@@ -68,6 +68,12 @@ def as_web(
                 )
 
 
+def tell_viewer(viewer_id: int, *, using: str = "default") -> None:
+    """Tell the database who asks, in a transaction of `as_web` that began before that was known."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT set_config('canopy.viewer', %s, true)", [str(viewer_id)])
+
+
 @contextmanager
 def as_owner(*, using: str = "default") -> Iterator[None]:
     """Put the web role aside for a moment within its transaction, for work that only the owner of the tables may do.

@@ -2,7 +2,9 @@
 
 A statement starts with the nodes that were asked for. For each of them, and for each month, it takes
 
-* the inclusive total of the node itself where the viewer sees it as a whole, else
+* nothing, where the viewer knows the node by name alone: ancestors show no numbers; else
+* the inclusive total of the node itself where the viewer sees it as a whole; else, where multi-account management is
+  off or history is regrouped,
 * the totals of the highest groups below it that the viewer sees, and
 * the totals of accounts below it that the viewer sees by a role on the account alone, and
 * the ledger rows of resource groups below it that the viewer sees by a role on the resource group alone.
@@ -61,7 +63,11 @@ class NodeKey(NamedTuple):
 
 
 class View(enum.StrEnum):
-    """By which tree months are rolled up. What may be seen is decided as-was in both."""
+    """By which tree months are rolled up. What may be seen is decided as-was in both.
+
+    Regrouping follows today's tree as far as the viewer knows it: a node that they see today takes in what stands below
+    it today; one that they saw in earlier months only keeps those months as they were.
+    """
 
     AS_WAS = "as_was"
     AS_IS = "as_is"
@@ -75,18 +81,23 @@ class Asked(NamedTuple):
     kinds: frozenset[Kind]
 
 
+SWITCHED_OFF = "switched_off"
+"""Stands among the kinds of a viewer's roles where multi-account management is off in some directory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """Who asks about which months, and what is published for them.
 
-    `role_kinds` are the kinds of nodes on which the viewer's roles stand: a hint that leaves out parts of a statement
-    which would find nothing. It never widens anything; the roles themselves are read by every statement.
+    `role_kinds` are the kinds of nodes on which the viewer's roles stand, and `SWITCHED_OFF`: a hint that leaves out
+    parts of a statement which would find nothing. It never widens anything; the roles themselves are read by every
+    statement.
     """
 
     viewer: Viewer
     published: Published
     period: Period
-    role_kinds: frozenset[str] = frozenset(Kind)
+    role_kinds: frozenset[str] = frozenset({*Kind, SWITCHED_OFF})
     view: View = View.AS_WAS
 
     def params(self) -> dict[str, Any]:
@@ -120,17 +131,37 @@ asked AS MATERIALIZED (
         WITH ORDINALITY AS node (kind, node_id, months, number)
 )"""
 
+# The months in which the viewer knows a node by more than its name.
+_KNOWN_NODE = """
+known_node AS MATERIALIZED (
+    SELECT either.kind, either.node_id, range_agg(either.months) AS months
+    FROM (SELECT each.kind, seen.node_id, daterange(seen.valid_from, seen.valid_to) AS months
+          FROM (SELECT DISTINCT kind FROM {nodes}) AS each
+          CROSS JOIN LATERAL accounts_viewer_months(
+              %(viewer)s, %(now)s, 'see',
+              CASE each.kind WHEN 'miscellaneous' THEN 'resource_directory' ELSE each.kind END,
+              ARRAY(SELECT DISTINCT {nodes}.node_id FROM {nodes} WHERE {nodes}.kind = each.kind)) AS seen
+          WHERE seen.valid_from < seen.valid_to
+          UNION ALL
+          SELECT kind, node_id, '[,)'::daterange FROM {nodes} WHERE accounts_is_operator(%(viewer)s)) AS either
+    GROUP BY either.kind, either.node_id
+)"""
+
 # As-is: what stood below a node in a month, then every account that stands below it today and did not then, and minus
-# every account that stood below it then and does not today. Accounts that never moved are in neither.
+# every account that stood below it then and does not today. Accounts that never moved are in neither. A node that the
+# viewer does not see today is not regrouped: what stands below it today is none of their business.
 JOINED = 1_000_000
 LEFT = 2_000_000
-ASKED_AS_IS = """
+ASKED_AS_IS = f"""
 given AS MATERIALIZED (
     SELECT number AS key, kind, node_id, datemultirange(daterange(%(start)s, %(bound)s)) AS months
     FROM unnest(%(kinds)s::text[], %(ids)s::bigint[]) WITH ORDINALITY AS node (kind, node_id, number)
+), {_KNOWN_NODE.format(nodes="given").strip()}, regrouped AS MATERIALIZED (
+    SELECT given.key FROM given JOIN known_node USING (kind, node_id) WHERE known_node.months @> %(today)s::date
 ), stay AS (
     SELECT given.key, member.account_id, daterange(member.valid_from, member.valid_to) AS months
     FROM given
+    JOIN regrouped USING (key)
     JOIN accounts_resourcedirectory directory
         ON (given.kind IN ('resource_directory', 'miscellaneous') AND directory.id = given.node_id)
         OR (given.kind = 'enterprise_parent' AND directory.enterprise_id = given.node_id)
@@ -140,6 +171,7 @@ given AS MATERIALIZED (
     SELECT given.key, member.account_id,
            daterange(member.valid_from, member.valid_to) * daterange(closure.valid_from, closure.valid_to)
     FROM given
+    JOIN regrouped USING (key)
     JOIN accounts_groupclosure closure ON closure.ancestor_id = given.node_id
     JOIN accounts_accountmembership member
         ON member.group_id = closure.descendant_id AND member.superseded_by_id IS NULL
@@ -149,14 +181,20 @@ given AS MATERIALIZED (
 ), asked AS MATERIALIZED (
     SELECT key, kind, node_id, months FROM given
     UNION ALL
-    SELECT inside.key + 1000000, 'account', inside.account_id, given.months - inside.months
+    SELECT inside.key + {JOINED}, 'account', inside.account_id, given.months - inside.months
     FROM inside JOIN given ON given.key = inside.key
     WHERE inside.months @> %(today)s::date AND NOT isempty(given.months - inside.months)
     UNION ALL
-    SELECT inside.key + 2000000, 'account', inside.account_id, given.months * inside.months
+    SELECT inside.key + {LEFT}, 'account', inside.account_id, given.months * inside.months
     FROM inside JOIN given ON given.key = inside.key
     WHERE NOT inside.months @> %(today)s::date AND NOT isempty(given.months * inside.months)
-)"""
+), known_asked AS MATERIALIZED (
+    SELECT given.key, CASE WHEN regrouped.key IS NOT NULL AND given.kind NOT IN ('account', 'resource_group')
+                           THEN '{{(,)}}'::datemultirange ELSE known_node.months END AS months
+    FROM given JOIN known_node USING (kind, node_id) LEFT JOIN regrouped USING (key)
+    UNION ALL
+    SELECT DISTINCT asked.key, '{{(,)}}'::datemultirange FROM asked WHERE asked.key >= {JOINED}
+)"""  # noqa: S608 fixed texts
 
 # --- CTEs, each written for what a question needs -------------------------------------------------------------------
 
@@ -208,6 +246,21 @@ _ABOVE = """LEFT JOIN LATERAL (
         WHERE closure.descendant_id = {group}
     ) AS above ON true"""
 _NOTHING_ABOVE = "CROSS JOIN (SELECT '{}'::datemultirange AS months) AS above"
+# Enterprises are visible as a whole or by name; what is below one may be seen although it is not. Everything else that
+# is seen is seen as a whole, unless a directory is switched off.
+_KNOWN_ENTERPRISE = """
+known_asked AS MATERIALIZED (
+    SELECT asked.key, root.months
+    FROM asked JOIN root ON root.node_kind = 'enterprise_parent' AND root.node_id = asked.node_id
+    WHERE asked.kind = 'enterprise_parent'
+)"""
+_KNOWN_BY_OPERATOR = """
+known_asked AS MATERIALIZED (
+    SELECT asked.key, everything.months FROM asked, everything WHERE asked.kind = 'enterprise_parent'
+)"""
+_KNOWN = f"""{_KNOWN_NODE.format(nodes="asked")}, known_asked AS MATERIALIZED (
+    SELECT asked.key, known_node.months FROM asked JOIN known_node USING (kind, node_id)
+)"""  # noqa: S608 fixed texts
 _PLACE = """
 place AS MATERIALIZED (
     -- Where the accounts in question stand, and in which of these months a visible container holds them.
@@ -245,12 +298,19 @@ seen_account AS MATERIALIZED (
     WHERE asked.kind = 'resource_group'
 )"""
 
-# What was asked for, with the months in which the viewer sees it as a whole.
+# What was asked for, with the months in which the viewer sees it as a whole and, where something below it may be
+# visible although it is not, those in which they see it at all.
+_OPEN = ", asked.months * COALESCE(known_asked.months, '{}'::datemultirange) AS open"
+_LEFT_JOIN_KNOWN = "LEFT JOIN known_asked ON known_asked.key = asked.key"
 _ASKED_DIRECTORY = """
 asked_directory AS MATERIALIZED (
     SELECT asked.key, directory.id AS directory_id, directory.provider_id, asked.months,
-           asked.months * COALESCE(seen.months, '{}'::datemultirange) AS whole
+           asked.months * COALESCE(seen.months, '{}'::datemultirange)
+           * CASE WHEN asked.kind = 'enterprise_parent' THEN COALESCE(known_asked.months, '{}'::datemultirange)
+                  ELSE '{(,)}'::datemultirange END AS whole
+           {open}
     FROM asked
+    {known}
     JOIN accounts_resourcedirectory directory
         ON (asked.kind = 'resource_directory' AND directory.id = asked.node_id)
         OR (asked.kind = 'enterprise_parent' AND directory.enterprise_id = asked.node_id)
@@ -261,7 +321,9 @@ asked_group AS MATERIALIZED (
     SELECT asked.key, grouping.id AS group_id, grouping.directory_id, directory.provider_id, asked.months,
            asked.months
            * (COALESCE(seen.months, '{}'::datemultirange) + COALESCE(above.months, '{}'::datemultirange)) AS whole
+           {open}
     FROM asked
+    {known}
     JOIN accounts_accountgroup grouping ON grouping.id = asked.node_id
     JOIN accounts_resourcedirectory directory ON directory.id = grouping.directory_id
     LEFT JOIN seen_directory seen ON seen.directory_id = grouping.directory_id
@@ -272,7 +334,9 @@ _ASKED_MISCELLANEOUS = """
 asked_miscellaneous AS MATERIALIZED (
     SELECT asked.key, directory.id AS directory_id, directory.provider_id, asked.months,
            asked.months * COALESCE(seen.months, '{}'::datemultirange) AS whole
+           {open}
     FROM asked
+    {known}
     JOIN accounts_resourcedirectory directory ON directory.id = asked.node_id
     LEFT JOIN seen_directory seen ON seen.directory_id = directory.id
     WHERE asked.kind = 'miscellaneous'
@@ -281,7 +345,9 @@ _ASKED_ACCOUNT = """
 asked_account AS MATERIALIZED (
     SELECT asked.key, account.id AS account_id, account.provider_id, asked.months,
            asked.months * COALESCE(seen.months, '{}'::datemultirange) AS whole
+           {open}
     FROM asked
+    {known}
     JOIN accounts_account account ON account.id = asked.node_id
     LEFT JOIN seen_account seen ON seen.account_id = account.id
     WHERE asked.kind = 'account'
@@ -331,18 +397,18 @@ loose_resource_group AS MATERIALIZED (
 _ASKED_PLACES = {
     "directory": """
     SELECT asked_directory.key, asked_directory.provider_id, asked_directory.directory_id, NULL::bigint AS group_id,
-           false AS directly, asked_directory.months - asked_directory.whole AS months
+           false AS directly, asked_directory.open - asked_directory.whole AS months
     FROM asked_directory""",
     "miscellaneous": """
-    SELECT key, provider_id, directory_id, NULL::bigint AS group_id, true AS directly, months - whole AS months
+    SELECT key, provider_id, directory_id, NULL::bigint AS group_id, true AS directly, open - whole AS months
     FROM asked_miscellaneous""",
     "group": """
     SELECT asked_group.key, asked_group.provider_id, asked_group.directory_id, closure.descendant_id AS group_id,
            false AS directly,
-           (asked_group.months - asked_group.whole) * datemultirange(daterange(closure.valid_from, closure.valid_to))
+           (asked_group.open - asked_group.whole) * datemultirange(daterange(closure.valid_from, closure.valid_to))
                AS months
     FROM asked_group JOIN accounts_groupclosure closure ON closure.ancestor_id = asked_group.group_id
-    WHERE NOT isempty(asked_group.months - asked_group.whole)""",
+    WHERE NOT isempty(asked_group.open - asked_group.whole)""",
 }
 _PARTS = {
     "part_directory": {
@@ -355,7 +421,7 @@ _PARTS = {
         "whole": "SELECT key, provider_id, group_id, whole AS months FROM asked_group",
         "below directories": """
     SELECT asked_directory.key, asked_directory.provider_id, highest.group_id,
-           (asked_directory.months - asked_directory.whole) * highest.months AS months
+           (asked_directory.open - asked_directory.whole) * highest.months AS months
     FROM asked_directory JOIN highest ON highest.directory_id = asked_directory.directory_id""",
         "below groups": """
     SELECT asked_place.key, asked_place.provider_id, highest.group_id, asked_place.months * highest.months AS months
@@ -380,7 +446,7 @@ _PARTS = {
              OR (asked_place.group_id IS NULL AND (NOT asked_place.directly OR loose.group_id IS NULL)))""",
         "inside": """
     SELECT asked_account.key, asked_account.provider_id, part.account_id, part.id AS resource_group_id,
-           (asked_account.months - asked_account.whole) * root.months AS months
+           (asked_account.open - asked_account.whole) * root.months AS months
     FROM asked_account
     JOIN accounts_resourcegroup part ON part.account_id = asked_account.account_id
     JOIN root ON root.node_kind = 'resource_group' AND root.node_id = part.id""",
@@ -396,11 +462,16 @@ _CONTAINERS = {
 
 @dataclass(frozen=True, slots=True)
 class _Needs:
-    """Which CTEs a question needs: by the kinds of nodes asked for, and those on which the viewer has roles."""
+    """Which CTEs a question needs: by the kinds of nodes asked for, and those on which the viewer has roles.
+
+    `partly`: something below a node may be visible although the node, which the viewer sees, is not visible as a whole.
+    """
 
     kinds: frozenset[Kind]
     roles: frozenset[str]
     operator: bool
+    partly: bool
+    as_is: bool
 
     @property
     def containers(self) -> list[str]:
@@ -418,8 +489,8 @@ class _Needs:
         needed = {
             "asked accounts": Kind.ACCOUNT in self.kinds,
             "asked parts": Kind.RESOURCE_GROUP in self.kinds,
-            "roles on accounts": Kind.ACCOUNT in self.roles,
-            "roles on parts": Kind.RESOURCE_GROUP in self.roles,
+            "roles on accounts": self.loose and Kind.ACCOUNT in self.roles,
+            "roles on parts": self.loose and Kind.RESOURCE_GROUP in self.roles,
         }
         return [name for name, is_needed in needed.items() if is_needed]
 
@@ -431,13 +502,15 @@ class _Needs:
             ("part_directory", "whole"): directories,
             ("part_miscellaneous", "whole"): "miscellaneous" in self.containers,
             ("part_group", "whole"): groups,
-            ("part_group", "below directories"): directories and self.groups,
-            ("part_group", "below groups"): groups and self.groups,
+            ("part_group", "below directories"): self.partly and directories and self.groups,
+            ("part_group", "below groups"): self.partly and groups and self.groups,
             ("part_account", "whole"): Kind.ACCOUNT in self.kinds,
-            ("part_account", "loose"): bool(self.containers) and Kind.ACCOUNT in self.roles,
+            ("part_account", "loose"): self.loose and Kind.ACCOUNT in self.roles,
             ("part_resource_group", "whole"): Kind.RESOURCE_GROUP in self.kinds,
-            ("part_resource_group", "loose"): bool(self.containers) and Kind.RESOURCE_GROUP in self.roles,
-            ("part_resource_group", "inside"): Kind.ACCOUNT in self.kinds and Kind.RESOURCE_GROUP in self.roles,
+            ("part_resource_group", "loose"): self.loose and Kind.RESOURCE_GROUP in self.roles,
+            ("part_resource_group", "inside"): (
+                self.partly and Kind.ACCOUNT in self.kinds and Kind.RESOURCE_GROUP in self.roles
+            ),
         }
         found: dict[str, list[str]] = {}
         for (part, source), is_needed in sources.items():
@@ -448,12 +521,20 @@ class _Needs:
     @property
     def loose(self) -> bool:
         """Whether something below a container may be visible by itself."""
-        return bool(self.containers) and bool(self.roles & {Kind.ACCOUNT_GROUP, Kind.ACCOUNT, Kind.RESOURCE_GROUP})
+        return (
+            self.partly
+            and bool(self.containers)
+            and bool(self.roles & {Kind.ACCOUNT_GROUP, Kind.ACCOUNT, Kind.RESOURCE_GROUP})
+        )
 
     def ctes(self) -> list[str]:
         """Write them, in order."""
         above = _ABOVE if self.groups else _NOTHING_ABOVE
         written = [_PIN, _NO_ROOT if self.operator else _ROOT, _EVERY_DIRECTORY if self.operator else _SEEN_DIRECTORY]
+        if self.partly and not self.as_is:
+            written.append(_KNOWN)
+        elif "directory" in self.containers and not self.as_is:
+            written.append(_KNOWN_BY_OPERATOR if self.operator else _KNOWN_ENTERPRISE)
         if self.groups:
             written.append(_SEEN_GROUP)
         if self.places:
@@ -468,13 +549,16 @@ class _Needs:
 
     def _asked(self, above: str) -> list[str]:
         chosen = {
-            _ASKED_DIRECTORY: "directory" in self.containers,
+            _ASKED_DIRECTORY.replace("{known}", _LEFT_JOIN_KNOWN): "directory" in self.containers,
             _ASKED_GROUP.replace("{above}", above.replace("{group}", "grouping.id")): "group" in self.containers,
             _ASKED_MISCELLANEOUS: "miscellaneous" in self.containers,
             _ASKED_ACCOUNT: Kind.ACCOUNT in self.kinds,
             _ASKED_RESOURCE_GROUP: Kind.RESOURCE_GROUP in self.kinds,
         }
-        return [text for text, is_needed in chosen.items() if is_needed]
+        opened, known = (_OPEN, _LEFT_JOIN_KNOWN) if self.partly else ("", "")
+        return [
+            text.replace("{open}", opened).replace("{known}", known) for text, is_needed in chosen.items() if is_needed
+        ]
 
     def _loose(self) -> list[str]:
         if not self.loose:
@@ -534,19 +618,23 @@ def visible_parts(question: Question, asked: Asked) -> Parts:
         `part_miscellaneous`, `part_group`, `part_account`, `part_resource_group` as far as they can have rows
         (key, provider_id, months and the id of the part; `Parts.names` names them).
     """
-    needs = _Needs(asked.kinds, question.role_kinds, question.viewer.is_operator)
+    as_is, roles = asked.text == ASKED_AS_IS, question.role_kinds
+    operator = question.viewer.is_operator
+    needs = _Needs(asked.kinds, roles, operator, partly=not operator and (as_is or SWITCHED_OFF in roles), as_is=as_is)
     text = f"WITH {', '.join(cte.strip() for cte in [asked.text, *needs.ctes()])}"
     named = set(needs.containers) | {kind.value for kind in asked.kinds & {Kind.ACCOUNT, Kind.RESOURCE_GROUP}}
     return Parts(text, question.params() | asked.params, frozenset(needs.parts), frozenset(named))
 
 
 def role_kinds(*, viewer: Viewer) -> frozenset[str]:
-    """Find out on what kinds of nodes roles stand; none for operators, who need none."""
+    """Find out on what kinds of nodes roles stand, and whether a directory is switched off; nothing for operators."""
     if viewer.is_operator:
         return frozenset()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT node_kind FROM accounts_viewer_roots(%s, %s, 'see')", [viewer.user_id, viewer.now]
+            "SELECT DISTINCT node_kind FROM accounts_viewer_roots(%s, %s, 'see') UNION ALL SELECT %s"
+            " WHERE EXISTS (SELECT FROM accounts_resourcedirectory WHERE NOT multi_account_management)",
+            [viewer.user_id, viewer.now, SWITCHED_OFF],
         )
         return frozenset(row[0] for row in cursor.fetchall())
 

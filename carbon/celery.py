@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from celery.signals import worker_process_init
 from kombu import Queue
+
+from carbon import reaper as reaper  # noqa: PLC0414 connects itself to the start of a worker
+from carbon.memory import limit_memory
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carbon.settings")
 
@@ -45,6 +49,12 @@ def configure(celery_app: Celery) -> None:
             "allocation.tasks.*": {"queue": queues["allocation"].name},
         },
     )
+
+
+@worker_process_init.connect
+def _limit_memory(**_kwargs: object) -> None:
+    """Every process that runs tasks has its own limit."""
+    limit_memory()
 
 
 configure(app)

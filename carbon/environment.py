@@ -8,9 +8,12 @@ not be guessed there (SECRET_KEY, ALLOWED_HOSTS) is then required.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
+from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from environs import Env
 
 ENV = Env()
@@ -51,3 +54,34 @@ def kept_secret(path: Path) -> str:
         finally:
             draft.unlink()
     return path.read_text()
+
+
+def identity_providers() -> list[dict[str, Any]]:
+    """The identity providers that CANOPY_OIDC_PROVIDERS names, as django-allauth takes them.
+
+    The variable is a JSON list of objects with `id` (letters, digits, hyphens; part of an address), `name` (what the
+    button says), `issuer` (address whose `/.well-known/openid-configuration` describes it), `client_id` and
+    `client_secret`.
+
+    Raises:
+        ImproperlyConfigured: something is missing, unknown or said twice.
+    """
+    wanted = {"id", "name", "issuer", "client_id", "client_secret"}
+    found = ENV.json("CANOPY_OIDC_PROVIDERS", [])
+    if not isinstance(found, list) or not all(isinstance(each, dict) and set(each) == wanted for each in found):
+        raise ImproperlyConfigured(f"CANOPY_OIDC_PROVIDERS must be a JSON list of objects with {sorted(wanted)}")
+    if not all(isinstance(value, str) and value for each in found for value in each.values()):
+        raise ImproperlyConfigured("CANOPY_OIDC_PROVIDERS holds something that is not a text, or an empty one")
+    names = [each["id"] for each in found]
+    if len(set(names)) < len(names) or not all(re.fullmatch(r"[A-Za-z0-9-]+", name) for name in names):
+        raise ImproperlyConfigured("CANOPY_OIDC_PROVIDERS: ids are different, of letters, digits and hyphens")
+    return [
+        {
+            "provider_id": each["id"],
+            "name": each["name"],
+            "client_id": each["client_id"],
+            "secret": each["client_secret"],
+            "settings": {"server_url": each["issuer"]},
+        }
+        for each in found
+    ]

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from carbon.embedded.broker import BrokerServer
 from carbon.embedded.transport import embedded_url
-from carbon.environment import CLONE_DIR, ENV, kept_secret, state_dir
+from carbon.environment import CLONE_DIR, ENV, identity_providers, kept_secret, state_dir
 
 BASE_DIR = CLONE_DIR
 STATE_DIR = state_dir()
@@ -51,6 +51,10 @@ INSTALLED_APPS = [
     "guardian",
     "oauth2_provider",
     "corsheaders",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "accounts.apps.AccountsConfig",
     "allocation.apps.AllocationConfig",
     "graphql_api.apps.GraphqlApiConfig",
@@ -68,6 +72,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -101,9 +106,17 @@ else:
     DATABASE = dict(dj_database_url.parse(DATABASE_URL))
     if not DATABASE["ENGINE"].endswith(".postgresql"):
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL, version 18 or newer")
-    # 0 closes the connection after each request: under ASGI each request has its own thread, and
-    # kept connections would pile up. Behind a pooler that costs nothing.
-    DATABASE["CONN_MAX_AGE"] = ENV.int("CANOPY_CONNECTION_MAX_AGE_SECONDS", 0)
+    DATABASE["CONN_HEALTH_CHECKS"] = True
+# Under ASGI each request has a thread of its own and would open a connection of its own: the API server (carbon.asgi)
+# takes them from a pool. Commands and workers keep one each.
+POOL_CONNECTIONS = ENV.int("CANOPY_POOL_CONNECTIONS", 0)
+if POOL_CONNECTIONS:
+    DATABASE.setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": POOL_CONNECTIONS,
+        "timeout": 10,  # seconds that a request waits for one
+        "max_idle": 300,
+    }
     DATABASE["CONN_HEALTH_CHECKS"] = True
 DATABASE["ATOMIC_REQUESTS"] = ATOMIC_REQUESTS
 DATABASES = {"default": DATABASE}
@@ -128,6 +141,17 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/graphql/"
 LOGOUT_REDIRECT_URL = "login"
+
+# Enterprises sign their people in with OpenID Connect; passwords of ours stay possible.
+IDENTITY_PROVIDERS = identity_providers()
+SOCIALACCOUNT_ONLY = True
+SOCIALACCOUNT_ADAPTER = "carbon.identity_providers.EnterpriseLogin"
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": IDENTITY_PROVIDERS}}
+SOCIALACCOUNT_STORE_TOKENS = False
+# People are told apart by provider and subject alone, so an e-mail address may occur twice and proves nothing.
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+ACCOUNT_UNIQUE_EMAIL = False
+ACCOUNT_EMAIL_VERIFICATION = "none"
 
 # guardian stores grants on nodes; who sees what is decided by our own policies. No anonymous user
 # is stored, users get no extra methods, and global permissions never count for objects.
@@ -175,6 +199,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.bool("CANOP
 CORS_ALLOWED_ORIGINS: list[str] = ENV.list("CANOPY_CORS_ORIGINS", [])
 CORS_URLS_REGEX = r"^/(graphql|o)/"
 CORS_ALLOW_CREDENTIALS = False
+CORS_EXPOSE_HEADERS = ["X-Correlation-Id", "Retry-After"]
 
 # --- Files -----------------------------------------------------------------------------------------
 
@@ -264,6 +289,8 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # pandas and Arrow keep memory; a fresh process gives it back.
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 50
+# A process that holds more after a task (in KiB) is replaced before the next one.
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = ENV.int("CANOPY_WORKER_MEMORY_KIB", 2_000_000)
 CELERY_WORKER_CONCURRENCY = ENV.int("CANOPY_WORKER_PROCESSES", 2)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -301,15 +328,19 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": f"{CELERY_QUEUE_PREFIX}.default", "expires": max(seconds, 2)},
     }
     for name, task, seconds in (
-        ("sweep runs", "sweep_runs", 2),
+        ("sweep runs", "sweep_runs", 30),
         ("publish due months", "publish_due_months", 60),
         ("verify the ledger", "verify_ledger", 24 * 3600),
+        ("reproduce a run", "reproduce_in_turn", 3600),
         ("drop leftovers", "drop_leftovers", 3600),
         ("sweep exports", "sweep_exports", 5),
         ("order scheduled exports", "order_scheduled_exports", 60),
         ("expire exports", "expire_exports", 3600),
     )
 }
+
+# Every worker looks so often for runs that nobody works on; 0: never, the clock alone does.
+SWEEP_SECONDS = ENV.float("CANOPY_SWEEP_SECONDS", 2)
 
 # --- Runs ------------------------------------------------------------------------------------------
 
@@ -370,3 +401,6 @@ LOGGING = {
 
 # Whether those who are signed in may ask for the schema; nobody else ever may.
 GRAPHQL_INTROSPECTION = ENV.bool("CANOPY_GRAPHQL_INTROSPECTION", True)
+
+# What one user may ask through one application (or with sessions) in a minute, over all processes; 0: not counted.
+GRAPHQL_REQUESTS_PER_MINUTE = ENV.int("CANOPY_REQUESTS_PER_MINUTE", 1200)

@@ -2,11 +2,14 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
-
-from carbon.tracing import start_tracing
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carbon.settings")
+django.setup(set_prefix=False)
 
-application = get_wsgi_application()
-start_tracing("api")
+from django.core.handlers.wsgi import WSGIHandler  # noqa: E402 middleware can be imported only now
+
+from carbon.tracing import start_tracing  # noqa: E402 it asks the settings
+
+start_tracing("api")  # it adds a middleware, so it comes before the handler
+application = WSGIHandler()

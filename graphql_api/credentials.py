@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
 
 class Credentials(NamedTuple):
-    """An active user and, for a token, what it may be used for (`None`: a session, not limited by scopes)."""
+    """An active user and, for a token, what it may be used for (`None`: a session, not limited by scopes).
+
+    `asker` is whose requests are counted together: a new token of the same application brings no new allowance.
+    """
 
     user: User
     scopes: frozenset[str] | None
+    asker: str
 
 
 def has_token(request: HttpRequest) -> bool:
@@ -37,7 +41,7 @@ def credentials_of(request: HttpRequest) -> Credentials | None:
     user = request.user
     if not user.is_authenticated or not user.is_active:
         return None
-    return Credentials(user, None)
+    return Credentials(user, None, f"sessions of {user.pk}")
 
 
 def _by_token(request: HttpRequest) -> Credentials | None:
@@ -48,7 +52,8 @@ def _by_token(request: HttpRequest) -> Credentials | None:
     user = found.access_token.user or getattr(found.client, "user", None)
     if user is None or not user.is_active:
         return None
-    return Credentials(user, frozenset(found.access_token.scope.split()))
+    asker = f"application {found.client.pk} for {user.pk}"
+    return Credentials(user, frozenset(found.access_token.scope.split()), asker)
 
 
 class _Forgery(CsrfViewMiddleware):

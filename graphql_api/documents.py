@@ -165,6 +165,7 @@ READS: frozenset[str] = frozenset(
         "files",
         "grants",
         "hierarchyNode",
+        "latestExport",
         "locations",
         "methodologies",
         "methodologyVersions",

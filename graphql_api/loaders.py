@@ -57,6 +57,7 @@ class Loaders:
         self.question_by_asked: DataLoader[Asked, tuple[Question, EmissionsFilter]] = DataLoader(self._questions)
         self.figures_by_restatement: DataLoader[Changed, tuple[Figure, Figure]] = DataLoader(self._changes)
         self.targets_by_key: DataLoader[NodeKey, list[Progress]] = DataLoader(self._targets)
+        self.latest_export_by_schedule: DataLoader[int, Any] = DataLoader(self._latest_exports)
         self.files_by_export: DataLoader[int, list[Any]] = DataLoader(self._files)
 
     def forget(self) -> None:
@@ -68,6 +69,7 @@ class Loaders:
             self.figures_by_restatement,
             self.targets_by_key,
             self.files_by_export,
+            self.latest_export_by_schedule,
         ):
             loader.clear_all()
 
@@ -80,6 +82,10 @@ class Loaders:
             nodes=keys,
         )
         return [found[key] for key in keys]
+
+    async def _latest_exports(self, keys: list[int]) -> Sequence[Any]:
+        found = await self.context.call(exports.latest_of, viewer=self.context.viewer, schedule_ids=keys)
+        return [found.get(key) for key in keys]
 
     async def _files(self, keys: list[int]) -> Sequence[list[Any]]:
         found = await self.context.call(exports.files_of, viewer=self.context.viewer, export_ids=keys)

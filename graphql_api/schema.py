@@ -13,6 +13,7 @@ from graphql_api.mutations.advice import AdviceMutation
 from graphql_api.mutations.exports import ExportsMutation
 from graphql_api.mutations.operations import OperationsMutation
 from graphql_api.mutations.restating import RestatingMutation
+from graphql_api.mutations.scopes import need
 from graphql_api.mutations.structure import StructureMutation
 from graphql_api.mutations.targets import TargetsMutation
 from graphql_api.queries.advice import AdviceQuery
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
 @strawberry.type(description="What can be read.")
 class Query(HierarchyQuery, EmissionsQuery, HistoryQuery, ExportsQuery, AdviceQuery):
     """The root of all queries."""
+
+
+need("hierarchy:admin", AccessMutation)
+need("hierarchy:admin", StructureMutation)
+need("hierarchy:admin", TargetsMutation)
+need("exports:write", ExportsMutation)
+need("operations", OperationsMutation)
+need("operations", RestatingMutation)
 
 
 @strawberry.type(description="What can be changed. Each mutation answers a union of its result and typed errors.")

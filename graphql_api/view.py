@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,8 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from accounts import policies
+from accounts.services import allowances
+from accounts.web_role import tell_viewer
 from allocation.policies import role_kinds
 from allocation.selectors import publications
 from graphql_api import credentials, requests
@@ -24,7 +27,7 @@ from graphql_api.errors import Code, RefusedError, formatted
 from graphql_api.media_types import PLAIN_JSON, RESPONSE_JSON, answer_type, is_json
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
@@ -72,6 +75,8 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
                 response["WWW-Authenticate"] = 'Bearer realm="canopy"'
             elif code is Code.METHOD_NOT_ALLOWED:
                 response["Allow"] = "POST"
+            elif code is Code.THROTTLED:
+                response["Retry-After"] = str(refusal.extensions["retryAfterSeconds"])  # type: ignore[index] # as above
         response["X-Correlation-Id"] = correlation_id
         response["Cache-Control"] = "private, no-store"
         patch_vary_headers(response, ("Accept", "Authorization", "Cookie"))
@@ -136,17 +141,29 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
 
 def _open(request: HttpRequest, now: datetime, correlation_id: str) -> Context:
     """Find out who asks and pin what is published; everything of a request that happens before its document."""
-    found = in_short_transaction(None, now, credentials.credentials_of, request)
+    return in_short_transaction(None, now, _recognise, request, now, correlation_id)
+
+
+def _wait_of(found: credentials.Credentials) -> timedelta | None:
+    """Count the request; how long to wait if it was one too many."""
+    if settings.GRAPHQL_REQUESTS_PER_MINUTE == 0:
+        return None
+    return allowances.take(asker=found.asker, per_minute=settings.GRAPHQL_REQUESTS_PER_MINUTE)
+
+
+def _recognise(request: HttpRequest, now: datetime, correlation_id: str) -> Context:
+    found = credentials.credentials_of(request)
     if found is None:
         raise RefusedError("Sign in, or send a valid bearer token.", Code.UNAUTHENTICATED)
+    wait = _wait_of(found)
+    if wait is not None:
+        seconds = math.ceil(wait.total_seconds()) or 1
+        raise RefusedError("Too many requests: slow down.", Code.THROTTLED, retryAfterSeconds=seconds)
     if found.scopes is None and request.method == "POST" and credentials.is_forged(request):
         raise RefusedError("The CSRF token is missing or wrong.", Code.CSRF_FAILED)
     if found.scopes is not None and READ_SCOPE not in found.scopes:
         raise RefusedError(f"The token lacks the scope {READ_SCOPE}.", Code.INSUFFICIENT_SCOPE, scope=READ_SCOPE)
-    return in_short_transaction(found.user.pk, now, _pin, request, found, now, correlation_id)
-
-
-def _pin(request: HttpRequest, found: credentials.Credentials, now: datetime, correlation_id: str) -> Context:
+    tell_viewer(found.user.pk)
     viewer = policies.viewer_of(user=found.user, now=now)
     return Context(
         request=request,

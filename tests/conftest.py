@@ -38,6 +38,8 @@ def pytest_configure() -> None:
     """Keep the tests' passwords cheap and their messages apart from the clone's own."""
     settings.PASSWORD_HASHERS = ["tests.quick_passwords.QuickHasher"]
     settings.CELERY_QUEUE_PREFIX = QUEUE_PREFIX
+    # Tests ask more in a minute than anybody may; that of throttling switches it on.
+    settings.GRAPHQL_REQUESTS_PER_MINUTE = 0
     configure(app)
     if not os.environ.get("CELERY_BROKER_URL"):
         app.conf.update(broker_url=embedded_url(BrokerServer(settings.STATE_DIR), BROKER_DATABASE))
@@ -65,6 +67,9 @@ def live_environment() -> dict[str, str]:
         "CANOPY_SECRET_KEY": settings.SECRET_KEY,
         "CANOPY_ALLOWED_HOSTS": "localhost,127.0.0.1",
         "CANOPY_HTTPS": "0",
+        # What a test leaves abandoned on purpose is not to be taken up by the worker of another test.
+        "CANOPY_SWEEP_SECONDS": "0",
+        "CANOPY_REQUESTS_PER_MINUTE": "0",
     }
     if not settings.EMBEDDED:
         variables["DATABASE_URL"] = urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
@@ -131,14 +136,15 @@ def live_api(transactional_db: None, _api_process: str) -> str:  # noqa: ARG001 
 
 @pytest.fixture
 def committed(transactional_db: None) -> Iterator[None]:  # noqa: ARG001 what the test commits, other connections see
-    """Let the test commit; partitions, which Django does not know of, are dropped afterwards."""
+    """Let the test commit; partitions and container totals, which Django does not manage, are dropped afterwards."""
     yield
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
-            " AND relname ~ '^allocation_(usagerow|ledgerrow|accounttotal|containertotal)_[0-9]+$'"
+            " AND relname ~ '^allocation_(usagerow|ledgerrow|accounttotal)_[0-9]+$'"
         )
         for (table,) in cursor.fetchall():
             cursor.execute(f"DROP TABLE {table}")
+        cursor.execute("TRUNCATE allocation_containertotal")
         # Django empties all tables now; some of ours refuse that, as they should. It closes the connection afterwards.
         cursor.execute("SET session_replication_role = replica")

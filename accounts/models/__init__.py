@@ -16,6 +16,7 @@ from accounts.models.access import (
     Role,
 )
 from accounts.models.account import Account, ResourceGroup
+from accounts.models.allowance import RequestAllowance
 from accounts.models.audit import AuditEntry, IdempotencyKey
 from accounts.models.directory import ResourceDirectory
 from accounts.models.enterprise import EnterpriseParent, NodeStatus, Provider
@@ -44,6 +45,7 @@ __all__ = [
     "NodeRef",
     "NodeStatus",
     "Provider",
+    "RequestAllowance",
     "ResourceDirectory",
     "ResourceDirectoryUserGroupPermission",
     "ResourceDirectoryUserPermission",

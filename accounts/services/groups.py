@@ -148,7 +148,7 @@ def create_group(  # noqa: PLR0913 each argument is a field of the form
     place = Place(directory_id, parent_id)
     directory = _directory(viewer, directory_id)
     require_destination(viewer, directory_id=directory_id, parent_id=parent_id, months=months)
-    require_unpublished(viewer, [months], frozen_months)
+    require_unpublished([months], frozen_months)
     if not external_id.strip() or not name.strip():
         raise Invalid("a group needs an external id and a name", field="name" if external_id.strip() else "externalId")
     if AccountGroup.objects.filter(directory=directory, external_id=external_id).exists():
@@ -212,7 +212,7 @@ def move_group(  # noqa: PLR0913 each argument is a field of the form
     changed = changed_months(before, months, place)
     if not changed:
         return group
-    require_unpublished(viewer, changed, frozen_months)
+    require_unpublished(changed, frozen_months)
     if parent_id is not None:
         _require_no_cycle(group_id, parent_id, months)
     _rewrite(viewer, group, overwrite(before, months, place), reason="move group")
@@ -245,7 +245,7 @@ def close_group(*, viewer: Viewer, group_id: int, month: date, frozen_months: Co
         raise OutsideLifetime("the group does not exist before this month", field="month")
     if group.closed_from == month:
         return group
-    require_unpublished(viewer, changed_months(before, months, None), frozen_months)
+    require_unpublished(changed_months(before, months, None), frozen_months)
     _require_empty(group_id, month)
     _rewrite(viewer, group, overwrite(before, months, None), reason="close group")
     group.status, group.closed_from = NodeStatus.CLOSED, month

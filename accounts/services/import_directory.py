@@ -71,8 +71,8 @@ def import_directory(
 ) -> ImportReport:
     """Bring the database to what the document says of the nodes that it names; other nodes stay. Operators only.
 
-    `frozen_months`: published months by provider code. A document that would change one of them is refused
-    (MONTH_PUBLISHED); a restatement passes none and publishes anew afterwards.
+    `frozen_months`: published months by provider code. A document that would change one of them is refused, with a
+    fault MONTH_PUBLISHED at each node whose place would change; a restatement passes none and publishes again.
     """
     require_operator(viewer)
     document, faults = read_document(text)
@@ -253,6 +253,7 @@ ANALYZE wanted_member;
 """
 
 _MANY = 1_000
+_SHOWN = 3
 
 # The nodes whose places the document states.
 _NAMED = {
@@ -267,8 +268,8 @@ _TABLES = {
 }
 
 
-def _changed_months(rows: str) -> str:
-    """Months in which a named node stands elsewhere now, by provider, from the places before and after."""
+def _difference(rows: str) -> str:
+    """CTE `difference`: months in which a named node stands elsewhere now, from the places before and after."""
     table, node, place = _TABLES[rows]
     return f"""
         WITH held AS (
@@ -280,15 +281,36 @@ def _changed_months(rows: str) -> str:
                    range_agg(daterange(row.valid_from, row.valid_to)) AS months
             FROM wanted_{rows} row GROUP BY 1, 2, 3
         ), difference AS (
-            SELECT directory_id, unnest((COALESCE(held.months, '{{}}') - COALESCE(wanted.months, '{{}}'))
-                                        + (COALESCE(wanted.months, '{{}}') - COALESCE(held.months, '{{}}'))) AS months
+            SELECT node_id, directory_id,
+                   unnest((COALESCE(held.months, '{{}}') - COALESCE(wanted.months, '{{}}'))
+                          + (COALESCE(wanted.months, '{{}}') - COALESCE(held.months, '{{}}'))) AS months
             FROM held FULL JOIN wanted USING (node_id, directory_id, place)
-        )
+        )"""  # noqa: S608 fixed names
+
+
+def _changed_months(rows: str) -> str:
+    """The same by provider."""
+    return f"""{_difference(rows)}
         SELECT provider.code, lower(span.months), upper(span.months)
         FROM (SELECT directory.provider_id, unnest(range_agg(difference.months)) AS months
               FROM difference JOIN accounts_resourcedirectory directory ON directory.id = difference.directory_id
               GROUP BY 1) AS span
         JOIN accounts_provider provider ON provider.id = span.provider_id"""  # noqa: S608 fixed names
+
+
+def _reached_months(rows: str) -> str:
+    """The frozen ones among them, by provider, directory (None for accounts) and external id of the node."""
+    nodes = {"edge": "accounts_accountgroup", "member": "accounts_account"}[rows]
+    within = {"edge": "directory.external_id", "member": "NULL"}[rows]
+    return f"""{_difference(rows)}
+        SELECT provider.code, {within}, node.external_id, array_agg(DISTINCT frozen.month)
+        FROM difference
+        JOIN {nodes} node ON node.id = difference.node_id
+        JOIN accounts_resourcedirectory directory ON directory.id = difference.directory_id
+        JOIN accounts_provider provider ON provider.id = directory.provider_id
+        JOIN unnest(%s::text[], %s::date[]) AS frozen (code, month)
+            ON frozen.code = provider.code AND difference.months @> frozen.month
+        GROUP BY 1, 2, 3"""  # noqa: S608 fixed names
 
 
 def _end_rows(rows: str) -> str:
@@ -426,7 +448,7 @@ def _write_tree(  # noqa: PLR0913, PLR0917 one pass over one document
         concerned = {row[0] for row in cursor.fetchall()} | {directory.pk for directory in directories.values()}
         closure.lock(directory_ids=concerned)
         cursor.execute(_WANTED)
-        _note_changes(cursor, report, frozen_months)
+        _note_changes(cursor, document, report, frozen_months)
         versions = {pk: new_version(viewer, directory_id=pk, reason="import").pk for pk in concerned}
         pair = [list(versions.keys()), list(versions.values())]
         # Accounts let go of groups before groups end, and groups begin before accounts enter them.
@@ -457,21 +479,51 @@ def _learn_sizes(cursor: Any, report: ImportReport, rows: str, tables: str) -> N
         cursor.execute(f"ANALYZE {tables}")
 
 
-def _note_changes(cursor: Any, report: ImportReport, frozen_months: Mapping[str, Collection[date]]) -> None:  # noqa: ANN401 Django's cursor has no public type
+def _note_changes(
+    cursor: Any,  # noqa: ANN401 Django's cursor has no public type
+    document: Document,
+    report: ImportReport,
+    frozen_months: Mapping[str, Collection[date]],
+) -> None:
     """Tell in which months the tree will differ; refuse published ones."""
     spans: dict[str, list[Period]] = {}
     for rows in _TABLES:
         cursor.execute(_changed_months(rows))
         for code, start, end in cursor.fetchall():
             spans.setdefault(code, []).append(Period(start or BEGINNING, end))
-    for code, periods in spans.items():
-        reached = sorted(month for month in frozen_months.get(code, ()) if any(month in period for period in periods))
-        if reached:
-            raise MonthPublished(
-                f"{code}: the tree of {len(reached)} published months would change, from {reached[0]:%Y-%m} on",
-                field="memberships",
-            )
-        report.changed_months[code] = sorted(periods, key=lambda period: period.start)
+    report.changed_months = {code: sorted(periods, key=lambda period: period.start) for code, periods in spans.items()}
+    frozen = [(code, month) for code, months in frozen_months.items() for month in months]
+    if not any(month in period for code, month in frozen for period in spans.get(code, ())):
+        return
+    given = [[code for code, _ in frozen], [month for _, month in frozen]]
+    reached: dict[tuple[str, str | None, str], list[date]] = {}
+    for rows in _TABLES:
+        cursor.execute(_reached_months(rows), given)
+        reached |= {(code, within, node): sorted(months) for code, within, node, months in cursor.fetchall()}
+    raise DocumentRefused(_published_faults(document, reached))
+
+
+def _published_faults(document: Document, reached: Mapping[tuple[str, str | None, str], list[date]]) -> list[Fault]:
+    """One fault for each node whose place in published months the document would change."""
+    places = [
+        (f"directories[{number}].groups[{index}]", "parents", (each.provider, each.external_id, group.external_id))
+        for number, each in enumerate(document.directories)
+        for index, group in enumerate(each.groups)
+    ] + [
+        (f"accounts[{number}]", "memberships", (each.provider, None, each.external_id))
+        for number, each in enumerate(document.accounts)
+    ]
+    return [
+        Fault(where, name, MonthPublished.code, f"its place in published months would change: {_listed(months)}")
+        for where, name, key in places
+        if (months := reached.get(key))
+    ]
+
+
+def _listed(months: Sequence[date]) -> str:
+    """`2025-01, 2025-02 and 10 more`."""
+    shown = ", ".join(f"{month:%Y-%m}" for month in months[:_SHOWN])
+    return shown if len(months) <= _SHOWN else f"{shown} and {len(months) - _SHOWN} more"
 
 
 def _write_offices(

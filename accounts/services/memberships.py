@@ -177,7 +177,7 @@ def _place(  # noqa: PLR0913 one change of many accounts
     if not changed:
         return list(accounts.values())
     for periods in changed.values():
-        require_unpublished(viewer, periods, frozen_months)
+        require_unpublished(periods, frozen_months)
     destination = None if place is None else place.directory_id
     _require_not_bound(
         viewer,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class MonthPublished(Refusal):
-    """The change reaches a month that is published: only an operator may, as a restatement."""
+    """The change reaches a month that is published: it would have to be a restatement, by an operator."""
 
     code = "MONTH_PUBLISHED"
 
@@ -76,13 +76,14 @@ def places_in(stays: Iterable[Stay], months: Period) -> list[str]:
     return sorted({stay.place.node.key for stay in stays if stay.months.intersect(months)})
 
 
-def require_unpublished(viewer: Viewer, changed: Iterable[Period], frozen_months: Collection[date]) -> None:
-    """MonthPublished if anybody but an operator would change a published month."""
-    if viewer.is_operator:
-        return
+def require_unpublished(changed: Iterable[Period], frozen_months: Collection[date]) -> None:
+    """MonthPublished if one of these months would change, whoever asks.
+
+    A restatement, which publishes the new totals together with the change, passes no months.
+    """
     for period in changed:
         if any(month in period for month in frozen_months):
-            raise MonthPublished(f"{period} reaches a published month", field="month")
+            raise MonthPublished(f"{period} reaches a published month: only a restatement may", field="month")
 
 
 def new_version(viewer: Viewer, *, directory_id: int, reason: str) -> TreeVersion:

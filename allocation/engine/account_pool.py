@@ -1,4 +1,4 @@
-"""Unused capacity borne by external accounts (docs/package-format.md, section 9, `unused = account_pool`)."""
+"""Unused capacity borne by accounts (docs/package-format.md, section 9, `unused = account_pool`)."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from allocation.engine.leaves import Leaves
 
 
-def spread_over_accounts(settlement: Settlement, internal_accounts: Collection[str]) -> Columns:
-    """Spread the cluster's pool over the leaves of external accounts, line by line in proportion to their amounts.
+def spread_over_accounts(settlement: Settlement, spared: Collection[str]) -> Columns:
+    """Spread the cluster's pool over the leaves of accounts, line by line in proportion to their amounts.
+
+    Accounts that are `spared` bear none of it: the internal ones if `pool_base = external`, nobody's if it is `all`.
 
     Returns what no leaf can take: the pool on lines where these amounts are all 0.
     """
     place = settlement.place
     lines = len(place.lines)
-    external = [_external(part, internal_accounts) for part in settlement.parts]
+    bearing = [_bearing(part, spared) for part in settlement.parts]
     quantities = [0] * len(settlement.blocks)
-    for part, mask in zip(settlement.parts, external, strict=True):
+    for part, mask in zip(settlement.parts, bearing, strict=True):
         for number, quantity in zip(part.block[mask].tolist(), part.quantity[mask].tolist(), strict=True):
             quantities[number] += quantity
     base = total(
@@ -39,7 +41,7 @@ def spread_over_accounts(settlement: Settlement, internal_accounts: Collection[s
         lines,
     )
     rates = rate(place.pool, base)
-    # Each block gets a twin for its external leaves.
+    # Each block gets a twin for the leaves that bear the pool.
     twins = np.array(
         [
             settlement.add_block(Block(with_overhead(block.columns, rates), block.classes | place.pool_classes))
@@ -49,12 +51,12 @@ def spread_over_accounts(settlement: Settlement, internal_accounts: Collection[s
     )
     settlement.parts = [
         replace(part, block=np.where(mask, twins[part.block], part.block))
-        for part, mask in zip(settlement.parts, external, strict=True)
+        for part, mask in zip(settlement.parts, bearing, strict=True)
     ]
     return tuple(ZERO if base[index % lines] else amount for index, amount in enumerate(place.pool))
 
 
-def _external(part: Leaves, internal_accounts: Collection[str]) -> npt.NDArray[np.bool_]:
-    flags = np.array([account not in internal_accounts for account in part.accounts], dtype=bool)
+def _bearing(part: Leaves, spared: Collection[str]) -> npt.NDArray[np.bool_]:
+    flags = np.array([account not in spared for account in part.accounts], dtype=bool)
     mask: npt.NDArray[np.bool_] = flags[part.account]
     return mask

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from allocation.engine.dependencies import closed_classes
 from allocation.engine.findings import Findings
+from allocation.engine.reach import node_name, reach_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -25,9 +26,10 @@ def check_closed_classes(plan: Plan, used: Collection[tuple[str, str]]) -> tuple
     if plan.options.dependencies != "reciprocal":
         return ()
     report = findings.reject if plan.options.closed_class == "error" else findings.flag
-    for code, cluster in plan.clusters.items():
-        services = {service for place, service in used if place == code}
-        for members in closed_classes(services, cluster.flows):
+    for code in plan.clusters:
+        flows = reach_of(plan.clusters, code).flows
+        services = {node_name(code, place) for place in used} if flows else set()
+        for members in closed_classes(services, flows):
             message = f"in cluster {code} these services feed only each other: {', '.join(members)}"
             report("CLOSED_CLASS", "service_use.csv", None, message)
     return findings.as_tuple()

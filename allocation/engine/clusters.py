@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from allocation.engine.frames import Options
     from allocation.engine.hardware import Machine, Rack
     from allocation.engine.racks import Node
+    from allocation.engine.reach import Place
     from allocation.engine.sources import Source
 
 
 @dataclass(slots=True)
 class ClusterActivity:
-    """What stands in a cluster and posts to it; `flows` is what a service (first) delivers to another (second)."""
+    """What stands in a cluster and posts to it.
+
+    `flows` is what a service (first) delivers to another (second), `exports` what one delivers to other clusters.
+    """
 
     cluster: str
     row: int
@@ -40,6 +44,7 @@ class ClusterActivity:
     racks: list[Rack] = field(default_factory=list)
     machines: list[Machine] = field(default_factory=list)
     flows: dict[tuple[str, str], Fraction] = field(default_factory=dict)
+    exports: dict[tuple[str, Place], Fraction] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class ClusterPlan:
     cluster_classes: int
     machines: tuple[PlannedMachine, ...]
     flows: Mapping[tuple[str, str], Fraction]
+    exports: Mapping[tuple[str, Place], Fraction] = field(default_factory=dict)
 
     @property
     def emission_lines(self) -> tuple[int, ...]:
@@ -111,6 +117,7 @@ def plan_cluster(
         cluster_classes=_classes(units, machine_weights),
         machines=machines,
         flows=activity.flows,
+        exports=activity.exports,
     )
 
 

@@ -39,13 +39,17 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The services of a cluster: direct columns and classes, output to leaves, quantities delivered to each other."""
+    """The services of a cluster: direct columns and classes, output to leaves, quantities delivered to each other.
+
+    Services of other clusters that they feed are part of it (see `reach`); `home` is the cluster itself.
+    """
 
     direct: Mapping[str, Columns]
     classes: Mapping[str, int]
     usage: Mapping[str, Fraction]
     flows: Mapping[tuple[str, str], Fraction]
     lines: int
+    home: str = ""
 
     def services(self) -> list[str]:
         """Return every service that occurs, by code point."""
@@ -158,9 +162,14 @@ def _in_rounds(network: Network, rounds: int) -> Throughput:
 
 
 def _step_down_order(network: Network, options: Options) -> list[list[str]]:
-    services = network.services()
-    named = [service for service in options.step_down_order if service in services]
-    return [[service] for service in named + sorted(set(services) - set(named))]
+    """Return the nodes in the order of their services: those named, then by code; those of one service by cluster."""
+    named = {service: place for place, service in enumerate(options.step_down_order)}
+
+    def place(node: str) -> tuple[int, str, str]:
+        cluster, _, service = node.rpartition("|")
+        return named.get(service, len(named)), service, cluster or network.home
+
+    return [[node] for node in sorted(network.services(), key=place)]
 
 
 def _pass_on(

@@ -62,17 +62,17 @@ def post_assets(
             None if row.retired is None else months_between(row.in_service, row.retired) + 1,
             header.options.early_retirement,
         )
-        rank = quality.rank(str(row.quality))
+        rank, origin = quality.rank(str(row.quality)), ("assets", str(row.asset))
         if row.owner_kind == "rack":
             of_racks.setdefault(str(row.owner), []).append(RackAsset(amount_ug, rank))
-            sources.post_rack_asset(rack_cluster[str(row.owner)], LINE, amount_ug, rank)
+            sources.post_rack_asset(rack_cluster[str(row.owner)], LINE, amount_ug, rank, origin)
         elif row.owner_kind == "site":
-            sources.post(site_cluster[str(row.owner)], LINE, Fraction(amount_ug), rank)
+            sources.post(site_cluster[str(row.owner)], LINE, Fraction(amount_ug), rank, origin)
         else:
             shares = spread(places, driver, row.owner)
             if shares is None:
                 reject_pool("assets.csv", int(row.row), row.owner, findings)
                 continue
             for cluster, share in shares.items():
-                sources.post(cluster, LINE, amount_ug * share, rank)
+                sources.post(cluster, LINE, amount_ug * share, rank, origin)
     return of_racks

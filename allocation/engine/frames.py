@@ -1,7 +1,8 @@
 """What goes into the engine and what comes out: frame contracts as data.
 
-`TABLES` is package format version 1 (docs/package-format.md, section 3) as data: one `Table` per CSV file, one `Column`
-per column. The loader validates files against it, the activity models store it, the engine reads it.
+`TABLES` is package format version 1 (docs/package-format.md, section 3) as data, and the tables beyond it (section 9):
+one `Table` per CSV file, one `Column` per column. The loader validates files against it, the activity models store it,
+the engine reads it.
 
 A small table reaches the engine as a `pandas.DataFrame` with every column of its contract (dtype `object`: `str`,
 `Decimal`, `int`, `bool`, first day of month as `datetime.date`, or `None` for unknown; constant defaults already
@@ -66,6 +67,8 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     required: bool = False
+    beyond: bool = False
+    """Not a table of version 1 (docs/package-format.md, section 9)."""
 
     @property
     def file(self) -> str:
@@ -111,6 +114,11 @@ LINES: Final = (
 
 ENERGY_LINE: Final = "energy_wh"
 """Pseudo-line: facility electricity in watt-hours, allocated like a line, never exported in the v1 CSV."""
+
+NEW_SPLIT_KEYS: Final = ("node_hours", "peak_weighted")
+"""Split keys beyond version 1 (docs/package-format.md, section 9)."""
+
+PEAK_WEIGHTED: Final = "peak_weighted"
 
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
@@ -285,7 +293,7 @@ _ALL: Final = (
             Column("name", Kind.TEXT),
             _choice("kind", "standard", "core", required=False, default="standard"),
             Column("unit", Kind.TEXT, required=True),
-            _choice("split_key", "physical", "revenue", required=False, default="physical"),
+            _choice("split_key", "physical", "revenue", *NEW_SPLIT_KEYS, required=False, default="physical"),
         ),
         key=("service",),
         required=True,
@@ -337,6 +345,65 @@ _ALL: Final = (
         ),
         key=("machine",),
     ),
+    Table(
+        "site_hours",
+        (
+            _code("site", "sites"),
+            Column("hour", Kind.WHOLE, required=True, minimum=_ZERO),
+            _amount("kwh", required=True),
+            _amount("residual_g_per_kwh"),
+        ),
+        key=("site", "hour"),
+        beyond=True,
+    ),
+    Table(
+        "instrument_hours",
+        (
+            _code("instrument", "instruments"),
+            Column("hour", Kind.WHOLE, required=True, minimum=_ZERO),
+            _amount("kwh", required=True),
+        ),
+        key=("instrument", "hour"),
+        beyond=True,
+    ),
+    Table(
+        "usage_periods",
+        (
+            _code("cluster", "clusters"),
+            _code("service", "services"),
+            _code("account", "accounts"),
+            Column("resource_group", Kind.CODE, default="default"),
+            Column("period", Kind.WHOLE, required=True, minimum=_ZERO),
+            _amount("quantity", required=True),
+        ),
+        key=("cluster", "service", "account", "resource_group", "period"),
+        beyond=True,
+    ),
+    Table(
+        "cross_use",
+        (
+            _code("cluster", "clusters"),
+            _code("service", "services"),
+            _code("consumer_cluster", "clusters"),
+            _code("consumer", "services"),
+            _amount("quantity", required=True),
+        ),
+        key=("cluster", "service", "consumer_cluster", "consumer"),
+        beyond=True,
+    ),
+    Table(
+        "uncertainties",
+        (
+            _choice("source", "sites", "direct_gases", "assets", "shared_pools"),
+            _code("code"),
+            _choice("line", *LINES),
+            _amount("activity_percent", default=_ZERO),
+            _code("factor", required=False),
+            _amount("factor_percent"),
+        ),
+        key=("source", "code", "line"),
+        beyond=True,
+    ),
 )
 
 TABLES: Final[Mapping[str, Table]] = {table.name: table for table in _ALL}
@@ -386,6 +453,7 @@ class Options:
     closure_tolerance: Decimal
     matching: str
     rounds: int = 0
+    pool_base: str = "external"
 
 
 @dataclass(frozen=True, slots=True)

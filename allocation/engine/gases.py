@@ -38,4 +38,5 @@ def post_gases(activity: Activity, sources: Sources, findings: Findings) -> None
         site = sites[str(row.site)]
         amount_ug = Fraction(row.mass_kg) * potential * UG_PER_KG
         line = LINE_BY_BOUNDARY[str(site.boundary)]
-        sources.post(str(site.cluster), line, amount_ug, quality.rank(str(row.quality)))
+        origin = "direct_gases", str(row.site)
+        sources.post(str(site.cluster), line, amount_ug, quality.rank(str(row.quality)), origin)

@@ -11,7 +11,7 @@ from allocation.engine.units import ZERO, exact_sum, months_between
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -30,6 +30,13 @@ class Instrument:
     type: str
     kwh: Fraction
     g_per_kwh: Fraction
+
+    def flag_surplus(self, used_kwh: Fraction, findings: Findings) -> None:
+        """Report SURPLUS_INSTRUMENT unless all of it was used."""
+        if used_kwh < self.kwh:
+            surplus = float(self.kwh - used_kwh)
+            message = f"instrument {self.code} has a surplus of {surplus} kWh, which is not carried over"
+            findings.flag("SURPLUS_INSTRUMENT", "instruments.csv", self.row, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +83,23 @@ def cover(
     """
     coverages: dict[str, Coverage] = {}
     for market, parts in remaining_kwh.items():
-        total = rest = exact_sum(parts)
-        grams = ZERO
-        for instrument in markets.get(market, ()):
-            covered = min(rest, instrument.kwh)
-            rest -= covered
-            grams += covered * instrument.g_per_kwh
-            if covered < instrument.kwh:
-                surplus = float(instrument.kwh - covered)
-                message = f"instrument {instrument.code} has a surplus of {surplus} kWh, which is not carried over"
-                findings.flag("SURPLUS_INSTRUMENT", "instruments.csv", instrument.row, message)
-        coverages[market] = Coverage((total - rest) / total, grams / total) if total else Coverage(ZERO, ZERO)
+        instruments = markets.get(market, [])
+        coverages[market], covered = apply(exact_sum(parts), instruments, [each.kwh for each in instruments])
+        for instrument, kwh in zip(instruments, covered, strict=True):
+            instrument.flag_surplus(kwh, findings)
     return coverages
+
+
+def apply(
+    total_kwh: Fraction, instruments: Sequence[Instrument], available_kwh: Sequence[Fraction]
+) -> tuple[Coverage, list[Fraction]]:
+    """Let each instrument cover min(remaining, what it has available); return the coverage and the kWh of each."""
+    rest = total_kwh
+    covered: list[Fraction] = []
+    for available in available_kwh:
+        covered.append(min(rest, available))
+        rest -= covered[-1]
+    if not total_kwh:
+        return Coverage(ZERO, ZERO), covered
+    grams = exact_sum(kwh * instrument.g_per_kwh for kwh, instrument in zip(covered, instruments, strict=True))
+    return Coverage((total_kwh - rest) / total_kwh, grams / total_kwh), covered

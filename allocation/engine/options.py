@@ -44,14 +44,15 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "dependencies": ("reciprocal", "step_down", "direct", "rounds"),
     "closed_class": ("error", "overhead"),
     "early_retirement": ("continue", "write_off", "transfer"),
-    "matching": ("monthly",),
+    "matching": ("monthly", "hourly"),
+    "pool_base": ("external", "all"),
 }
 _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "fallback_months": (1, 12),
     "vintage_window_months": (0, 60),
     "rounds": (1, 100),
 }
-_BELONGS_TO: Final[Mapping[str, str]] = {"step_down_order": "step_down", "rounds": "rounds"}
+_REQUIRED_BY: Final[Mapping[str, str]] = {"step_down_order": "step_down", "rounds": "rounds"}
 """Options that are required by, and only allowed with, one value of `dependencies`."""
 
 _FALLBACKS: Final = ("previous_shares", "cluster_overhead", "unallocated")
@@ -78,9 +79,11 @@ def effective_options(preset: str, overrides: Mapping[str, object]) -> Options:
         # What counts is that the option is there: an empty order is one, too, all services by code.
         findings += [
             _bad(name, f"{name} goes with dependencies = {method}, and only with it")
-            for name, method in _BELONGS_TO.items()
+            for name, method in _REQUIRED_BY.items()
             if (effective.dependencies == method) != (name in overrides)
         ]
+        if "pool_base" in overrides and effective.unused != "account_pool":
+            findings.append(_bad("pool_base", "pool_base goes only with unused = account_pool"))
     if findings:
         raise PackageRejectedError(tuple(findings))
     return effective

@@ -22,6 +22,7 @@ from allocation.engine.findings import Findings
 from allocation.engine.frames import ENERGY_LINE
 from allocation.engine.gases import post_gases
 from allocation.engine.hardware import read_machines, read_racks
+from allocation.engine.peaks import read_peaks
 from allocation.engine.places import Places
 from allocation.engine.pools import drivers, post_pools
 from allocation.engine.rows import rows
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from allocation.engine.embodied import RackAsset
     from allocation.engine.energy import SiteEnergy
     from allocation.engine.frames import Activity, Finding, Options
+    from allocation.engine.peaks import PeakServices
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Plan:
     regions: Mapping[str, tuple[str, ...]]
     findings: tuple[Finding, ...]
     sites: Mapping[str, SiteEnergy]
+    peaks: PeakServices
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,12 @@ def prepare(activity: Activity) -> Plan:
     plans: dict[str, ClusterPlan] = {}
     if found.energy_is_known:
         plans = {code: plan_cluster(it, found.contents, options, findings) for code, it in found.clusters.items()}
-    findings.raise_if_rejected()
     services = rows(activity.tables["services"])
     core = frozenset(str(row.service) for row in services if row.kind == "core")
+    peaks = read_peaks(activity.tables, core, Fraction(options.closure_tolerance), findings)
+    findings.raise_if_rejected()
     internal = frozenset(str(row.account) for row in rows(activity.tables["accounts"]) if row.internal)
-    return Plan(options, core, internal, plans, found.places.regions, findings.as_tuple(), found.sites)
+    return Plan(options, core, internal, plans, found.places.regions, findings.as_tuple(), found.sites, peaks)
 
 
 def survey(activity: Activity, findings: Findings) -> Survey:
@@ -151,11 +155,15 @@ def _post(
 
 def _add_flows(activity: Activity, places: Places, clusters: Mapping[str, ClusterActivity], findings: Findings) -> None:
     """Add what services deliver to each other; a region's row is split equally. Reports DEPENDENCIES_IGNORED."""
-    table = activity.tables["service_use"]
-    if activity.header.options.dependencies == "direct" and len(table):
-        message = f"dependencies = direct: {len(table)} rows are ignored"
-        findings.flag("DEPENDENCIES_IGNORED", "service_use.csv", None, message)
-    for row in rows(table):
+    direct = activity.header.options.dependencies == "direct"
+    for name in ("service_use", "cross_use"):
+        if direct and len(activity.tables[name]):
+            message = f"dependencies = direct: {len(activity.tables[name])} rows are ignored"
+            findings.flag("DEPENDENCIES_IGNORED", f"{name}.csv", None, message)
+    for row in rows(activity.tables["cross_use"]) if not direct else ():
+        node = str(row.consumer_cluster), str(row.consumer)
+        clusters[str(row.cluster)].exports[str(row.service), node] = Fraction(row.quantity)
+    for row in rows(activity.tables["service_use"]):
         named = places.named_by(str(row.cluster))
         for cluster in named:
             flows = clusters[cluster].flows

@@ -60,4 +60,5 @@ def post_pools(
             continue
         for cluster, share in shares.items():
             amount_ug = Fraction(row.kg_co2e) * UG_PER_KG * share
-            sources.post(cluster, str(row.line), amount_ug, quality.rank(str(row.quality)))
+            origin = "shared_pools", str(row.pool)
+            sources.post(cluster, str(row.line), amount_ug, quality.rank(str(row.quality)), origin)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from allocation.engine.fallbacks import (
     fall_back,
     with_overhead,
 )
+from allocation.engine.findings import Findings
+from allocation.engine.peaks import weigh
+from allocation.engine.reach import node_name, reach_of, service_of
 from allocation.engine.usage import CORE_GROUP, net
 
 if TYPE_CHECKING:
@@ -31,18 +35,29 @@ if TYPE_CHECKING:
     from allocation.engine.clusters import ClusterPlan
     from allocation.engine.dependencies import Throughput
     from allocation.engine.fallbacks import Fallbacks
-    from allocation.engine.findings import Findings
     from allocation.engine.frames import Usage
     from allocation.engine.plan import Plan
+    from allocation.engine.reach import Reach
     from allocation.engine.usage import NetUsage
 
 
-def find_recipients(plan: Plan, cluster: str, usage: Usage, history: Sequence[Usage], findings: Findings) -> Settlement:
+NOWHERE: Final[Mapping[str, Usage]] = MappingProxyType({})
+"""The usage of other clusters where no service serves any."""
+
+
+def find_recipients(  # noqa: PLR0913, PLR0917 # the arguments of `settle` and where to report
+    plan: Plan,
+    cluster: str,
+    usage: Usage,
+    history: Sequence[Usage],
+    elsewhere: Mapping[str, Usage],
+    findings: Findings,
+) -> Settlement:
     """Return the leaves of a cluster with their exact amounts; arguments as for `settle`.
 
     Reports NEGATIVE_NET_USAGE, NO_SOURCE, CLOSED_CLASS, EMPTY_CLUSTER and NO_USAGE_FALLBACK.
     """
-    return resolve_cluster(plan, cluster, usage, history, findings).settlement
+    return resolve_cluster(plan, cluster, usage, history, elsewhere, findings).settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +78,33 @@ class Resolution:
     settlement: Settlement
 
 
-def resolve_cluster(plan: Plan, cluster: str, usage: Usage, history: Sequence[Usage], findings: Findings) -> Resolution:
+def resolve_cluster(  # noqa: PLR0913, PLR0917 # the arguments of `settle` and where to report
+    plan: Plan,
+    cluster: str,
+    usage: Usage,
+    history: Sequence[Usage],
+    elsewhere: Mapping[str, Usage],
+    findings: Findings,
+) -> Resolution:
     """Run steps 6 to 8; arguments and findings as for `find_recipients`."""
     place = plan.clusters[cluster]
-    netted = net(usage, plan.core_services)
+    netted = weigh(net(usage, plan.core_services), plan.peaks, cluster, findings)
     _flag_usage(place, netted, findings)
-    services = {node: columns for node, columns in place.direct.items() if isinstance(node, str)}
-    reached = {node: found for node, found in place.classes.items() if isinstance(node, str)}
-    network = Network(services, reached, netted.total, place.flows, len(place.lines))
+    reach = reach_of(plan.clusters, cluster)
+    sold = [_Sold(cluster, netted), *(_sold_in(code, reach, plan, elsewhere[code]) for code in reach.clusters)]
+    network = _network(place, reach, sold)
     throughput = resolve(network, plan.options)
     _report_closed(place, throughput, plan, findings)
     earlier = Earlier([net(past, plan.core_services) for past in history])
     settlement = Settlement(place)
-    _add_usage(settlement, netted, throughput)
+    for part in sold:
+        _add_usage(settlement, part, throughput)
     _add_machines(settlement, plan)
-    allocated = _allocated(place, netted, throughput)
+    allocated = _allocated(place, sold, throughput)
     pool = place.pool
     if plan.options.unused == "account_pool":
-        pool = spread_over_accounts(settlement, plan.internal_accounts)
+        spared = plan.internal_accounts if plan.options.pool_base == "external" else frozenset()
+        pool = spread_over_accounts(settlement, spared)
         allocated = added(allocated, subtracted(place.pool, pool))
     kept = dict(throughput.kept)
     if plan.options.unused != "provider":
@@ -94,6 +118,37 @@ def resolve_cluster(plan: Plan, cluster: str, usage: Usage, history: Sequence[Us
     _add_special(settlement, throughput, fallbacks, plan)
     spread_pool = subtracted(place.pool, pool) if plan.options.unused == "account_pool" else zeros(len(place.lines))
     return Resolution(network, netted, throughput, earlier, kept, spread_pool, fallbacks, settlement)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sold:
+    """What accounts used of the services of a cluster."""
+
+    cluster: str
+    netted: NetUsage
+
+    def quantities(self, home: str) -> dict[str, Fraction]:
+        """Return the total by node, by its name in the network of `home`."""
+        return {node_name(home, (self.cluster, service)): total for service, total in self.netted.total.items()}
+
+
+def _sold_in(code: str, reach: Reach, plan: Plan, usage: Usage) -> _Sold:
+    """Return what accounts used of those services of another cluster that are fed from here."""
+    # What is wrong with the usage of that cluster is reported with its own ledger.
+    netted = weigh(net(usage, plan.core_services), plan.peaks, code, Findings())
+    fed = np.array([(code, service) in reach.elsewhere for service in netted.leaves.services], dtype=bool)
+    leaves = netted.leaves.take(fed[netted.leaves.service])
+    total = {service: quantity for service, quantity in netted.total.items() if (code, service) in reach.elsewhere}
+    return _Sold(code, replace(netted, leaves=leaves, total=total))
+
+
+def _network(place: ClusterPlan, reach: Reach, sold: Sequence[_Sold]) -> Network:
+    services = {node: columns for node, columns in place.direct.items() if isinstance(node, str)}
+    reached = {node: found for node, found in place.classes.items() if isinstance(node, str)}
+    usage: dict[str, Fraction] = {}
+    for part in sold:
+        usage |= part.quantities(place.cluster)
+    return Network(services, reached, usage, reach.flows, len(place.lines), place.cluster)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +192,30 @@ def _flag_fallbacks(place: ClusterPlan, fallbacks: Fallbacks, findings: Findings
         findings.flag("NO_USAGE_FALLBACK", "usage.csv", None, message)
 
 
-def _allocated(place: ClusterPlan, netted: NetUsage, throughput: Throughput) -> Columns:
+def _allocated(place: ClusterPlan, sold: Sequence[_Sold], throughput: Throughput) -> Columns:
     """Return what leaves with usage and machines get in step 7."""
-    parts = [scaled(throughput.per_unit[service], quantity) for service, quantity in netted.total.items() if quantity]
+    parts = [
+        scaled(throughput.per_unit[node], quantity)
+        for part in sold
+        for node, quantity in part.quantities(place.cluster).items()
+        if quantity
+    ]
     parts += [columns for node, columns in place.direct.items() if not isinstance(node, str)]
     return total(parts, len(place.lines))
 
 
-def _add_usage(settlement: Settlement, netted: NetUsage, throughput: Throughput) -> None:
+def _add_usage(settlement: Settlement, sold: _Sold, throughput: Throughput) -> None:
     """Add the leaves with usage: one block per service."""
-    leaves = netted.leaves
+    netted, leaves, home = sold.netted, sold.netted.leaves, settlement.place.cluster
     numbers = np.zeros(len(leaves.services), dtype=np.int32)
     nothing = zeros(len(settlement.place.lines))
     for index, service in enumerate(leaves.services):
+        node = node_name(home, (sold.cluster, service))
         columns = nothing
-        if netted.total[service]:
-            columns = scaled(throughput.per_unit[service], netted.unit[service])
-        reached = throughput.classes.get(service, classes.NO_CLASS)
-        numbers[index] = settlement.block_of[service] = settlement.add_block(Block(columns, reached))
+        if netted.total.get(service):
+            columns = scaled(throughput.per_unit[node], netted.unit[service])
+        reached = throughput.classes.get(node, classes.NO_CLASS)
+        numbers[index] = settlement.block_of[node] = settlement.add_block(Block(columns, reached))
     settlement.parts.append(replace(leaves, block=numbers[leaves.service]))
 
 
@@ -202,12 +263,12 @@ def _add_earlier(settlement: Settlement, throughput: Throughput, fallbacks: Fall
 def _add_special(settlement: Settlement, throughput: Throughput, fallbacks: Fallbacks, plan: Plan) -> None:
     """Add `(unallocated)` and `(provider)`: leaves that exist only where their exact amount is positive."""
     place = settlement.place
-    special = [(service, UNALLOCATED_ACCOUNT, columns) for service, columns in fallbacks.unallocated.items()]
+    special = [(node, UNALLOCATED_ACCOUNT, columns) for node, columns in fallbacks.unallocated.items()]
     if plan.options.unused == "provider":
         special.append((UNUSED_SERVICE, PROVIDER_ACCOUNT, place.pool))
-    for service, account, columns in special:
+    for node, account, columns in special:
         lines = frozenset(line for line in range(len(place.lines)) if columns[line])
-        reached = place.cluster_classes if service == UNUSED_SERVICE else throughput.classes[service]
+        reached = place.cluster_classes if node == UNUSED_SERVICE else throughput.classes[node]
         if lines:
             block = settlement.add_block(Block(columns, reached, lines))
-            settlement.add_leaves([(service, account, DEFAULT_GROUP, block, 1)])
+            settlement.add_leaves([(service_of(node), account, DEFAULT_GROUP, block, 1)])

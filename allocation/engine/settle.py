@@ -12,10 +12,10 @@ from allocation.engine.findings import Findings
 from allocation.engine.frames import Finding, Ledger, PackageRejectedError
 from allocation.engine.hamilton import LeafTooLargeError, apportion, estimated_integers, shares_ppm
 from allocation.engine.products import Quantities, Scale
-from allocation.engine.recipients import find_recipients
+from allocation.engine.recipients import NOWHERE, find_recipients
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from fractions import Fraction
 
     import numpy.typing as npt
@@ -25,19 +25,26 @@ if TYPE_CHECKING:
     from allocation.engine.plan import Plan
 
 
-def settle(plan: Plan, cluster: str, usage: Usage, history: Sequence[Usage] = ()) -> Ledger:
+def settle(
+    plan: Plan,
+    cluster: str,
+    usage: Usage,
+    history: Sequence[Usage] = (),
+    elsewhere: Mapping[str, Usage] = NOWHERE,
+) -> Ledger:
     """Allocate the amounts of one cluster to its leaves.
 
     `usage` is that of `cluster` (see `usage.combine` for rows of its region). `history` is needed by `previous_shares`:
     the usage of the same cluster in the newest package of each earlier month, latest month first, as far back as
-    `options.fallback_months` allows.
+    `options.fallback_months` allows. `elsewhere` is needed where services serve other clusters: the usage of those
+    that `reach_of` names.
 
     Raises:
         PackageRejectedError: CLOSED_CLASS, if the options call it an error; LEAF_TOO_LARGE, if an integer is above
             2⁶³ - 1.
     """
     findings = Findings()
-    return _ledger(find_recipients(plan, cluster, usage, history, findings), findings)
+    return _ledger(find_recipients(plan, cluster, usage, history, elsewhere, findings), findings)
 
 
 class Leaf(NamedTuple):
@@ -56,13 +63,19 @@ class Exact(NamedTuple):
     estimated: Fraction
 
 
-def exact_amounts(plan: Plan, cluster: str, usage: Usage, history: Sequence[Usage] = ()) -> dict[Leaf, Exact]:
+def exact_amounts(
+    plan: Plan,
+    cluster: str,
+    usage: Usage,
+    history: Sequence[Usage] = (),
+    elsewhere: Mapping[str, Usage] = NOWHERE,
+) -> dict[Leaf, Exact]:
     """Return what `settle` rounds, leaf by leaf: for explaining single figures and for tests, not for large clusters.
 
     Raises:
         PackageRejectedError: CLOSED_CLASS, if the options call it an error.
     """
-    settlement = find_recipients(plan, cluster, usage, history, Findings())
+    settlement = find_recipients(plan, cluster, usage, history, elsewhere, Findings())
     leaves, quantities = settlement.leaves()
     lines = settlement.place.lines
     amounts: dict[Leaf, Exact] = {}

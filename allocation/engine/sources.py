@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from allocation.engine import quality as classes
 from allocation.engine.units import ZERO, exact_sum, round_half_even
@@ -11,6 +11,10 @@ from allocation.engine.units import ZERO, exact_sum, round_half_even
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from fractions import Fraction
+
+
+Origin: TypeAlias = tuple[str, str]
+"""A row of the package that posts: its table and the first column of its key."""
 
 
 @dataclass(slots=True)
@@ -21,6 +25,8 @@ class Source:
     shared_estimated: list[Fraction] = field(default_factory=list)
     rack_assets_ug: int = 0
     quality: int = classes.METERED
+    origins: dict[Origin, Fraction] = field(default_factory=dict)
+    """What each row of the package posts, assets of racks included."""
 
     @property
     def x_ug(self) -> int:
@@ -45,16 +51,19 @@ class Sources:
     def __init__(self) -> None:
         self._sources: dict[tuple[str, str], Source] = {}
 
-    def post(self, cluster: str, line: str, amount: Fraction, quality: int) -> None:
-        """Post an exact amount (µg; Wh on the energy line) with the quality of its row."""
+    def post(self, cluster: str, line: str, amount: Fraction, quality: int, origin: Origin) -> None:
+        """Post an exact amount (µg; Wh on the energy line) with the quality of its row, which is its `origin`."""
         source = self._touch(cluster, line, quality)
+        source.origins[origin] = source.origins.get(origin, ZERO) + amount
         source.shared.append(amount)
         if classes.is_estimated(quality):
             source.shared_estimated.append(amount)
 
-    def post_rack_asset(self, cluster: str, line: str, amount_ug: int, quality: int) -> None:
+    def post_rack_asset(self, cluster: str, line: str, amount_ug: int, quality: int, origin: Origin) -> None:
         """Post the month's part of an asset that belongs to one rack."""
-        self._touch(cluster, line, quality).rack_assets_ug += amount_ug
+        source = self._touch(cluster, line, quality)
+        source.rack_assets_ug += amount_ug
+        source.origins[origin] = source.origins.get(origin, ZERO) + amount_ug
 
     def _touch(self, cluster: str, line: str, quality: int) -> Source:
         source = self._sources.setdefault((cluster, line), Source())

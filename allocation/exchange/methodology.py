@@ -32,7 +32,12 @@ def read_options(stored: Stored) -> Options:
 
 def options_digest(options: Options) -> str:
     """Return the SHA-256 of the stored form, 64 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(stored_options(options), sort_keys=True).encode()).hexdigest()
+    return stored_digest(stored_options(options))
+
+
+def stored_digest(stored: Stored) -> str:
+    """Return the SHA-256 of options as they are stored, whatever they say."""
+    return hashlib.sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(number: Decimal) -> str:

@@ -15,9 +15,11 @@ from allocation.exchange.copying import copy_rows
 from allocation.models import (
     Asset,
     Cluster,
+    CrossUse,
     DirectGas,
     GlobalWarmingPotential,
     Instrument,
+    InstrumentHour,
     Machine,
     PackageAccount,
     PackageCluster,
@@ -30,6 +32,9 @@ from allocation.models import (
     ServiceUse,
     SharedPool,
     Site,
+    SiteHour,
+    Uncertainty,
+    UsagePeriod,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +64,11 @@ MODELS: Final[Mapping[str, type[ActivityRow]]] = {
     "accounts": PackageAccount,
     "service_use": ServiceUse,
     "machines": Machine,
+    "site_hours": SiteHour,
+    "instrument_hours": InstrumentHour,
+    "usage_periods": UsagePeriod,
+    "cross_use": CrossUse,
+    "uncertainties": Uncertainty,
 }
 """Where the small tables of the format are stored. A model's fields have the names of the table's columns."""
 

@@ -1,6 +1,14 @@
 """How much: packages, activity, methodology versions, runs, ledger, roll-ups, publications."""
 
-from allocation.models.activity import PackageAccount, PackageCluster, PackageService, ServiceUse, UsageRow
+from allocation.models.activity import (
+    CrossUse,
+    PackageAccount,
+    PackageCluster,
+    PackageService,
+    ServiceUse,
+    UsagePeriod,
+    UsageRow,
+)
 from allocation.models.assurance import AssuranceLevel, VerificationStatement, VerifiedPublication
 from allocation.models.catalog import Cluster, Region, Service
 from allocation.models.exports import (
@@ -32,7 +40,17 @@ from allocation.models.runs import (
     RunState,
     RunTransition,
 )
-from allocation.models.sites import Asset, DirectGas, GlobalWarmingPotential, Instrument, SharedPool, Site
+from allocation.models.sites import (
+    Asset,
+    DirectGas,
+    GlobalWarmingPotential,
+    Instrument,
+    InstrumentHour,
+    SharedPool,
+    Site,
+    SiteHour,
+    Uncertainty,
+)
 from allocation.models.targets import Target, TargetKind
 
 __all__ = [
@@ -47,6 +65,7 @@ __all__ = [
     "Cause",
     "Cluster",
     "ContainerTotal",
+    "CrossUse",
     "DirectGas",
     "Export",
     "ExportFile",
@@ -57,6 +76,7 @@ __all__ = [
     "GlobalWarmingPotential",
     "Grain",
     "Instrument",
+    "InstrumentHour",
     "LedgerRow",
     "LineAmounts",
     "Machine",
@@ -87,9 +107,12 @@ __all__ = [
     "Severity",
     "SharedPool",
     "Site",
+    "SiteHour",
     "SpecialAccount",
     "Target",
     "TargetKind",
+    "Uncertainty",
+    "UsagePeriod",
     "UsageRow",
     "VerificationStatement",
     "VerifiedPublication",

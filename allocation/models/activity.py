@@ -74,7 +74,7 @@ class PackageService(ActivityRow):
     name = models.TextField(blank=True)
     kind = models.CharField(max_length=12)
     unit = models.TextField()
-    split_key = models.CharField(max_length=12)
+    split_key = models.CharField(max_length=16)
 
     class Meta:
         ordering: ClassVar = ["package", "row"]
@@ -112,6 +112,47 @@ class ServiceUse(ActivityRow):
             ),
             cluster_or_region("service_use_place"),
             models.CheckConstraint(condition=Q(quantity__gte=0), name="service_use_amounts"),
+        ]
+
+
+class CrossUse(ActivityRow):
+    """A row of cross_use.csv: what `consumer` in another cluster used of `service`, in the unit of `service`."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
+    service = models.ForeignKey(Service, on_delete=models.PROTECT, related_name="+")
+    consumer_cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
+    consumer = models.ForeignKey(Service, on_delete=models.PROTECT, related_name="+")
+    quantity = exact(required=True)
+
+    class Meta:
+        ordering: ClassVar = ["package", "row"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["package", "cluster", "service", "consumer_cluster", "consumer"], name="cross_use_key"
+            ),
+            models.CheckConstraint(condition=Q(quantity__gte=0), name="cross_use_amounts"),
+            models.CheckConstraint(condition=~Q(cluster=models.F("consumer_cluster")), name="cross_use_clusters"),
+        ]
+
+
+class UsagePeriod(ActivityRow):
+    """A row of usage_periods.csv: what a leaf used in one of some periods of equal length, in the service's unit."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="+")
+    service = models.ForeignKey(Service, on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    resource_group = code()
+    period = models.BigIntegerField()
+    quantity = exact(required=True)
+
+    class Meta:
+        ordering: ClassVar = ["package", "row"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["package", "cluster", "service", "account", "resource_group", "period"],
+                name="usage_period_key",
+            ),
+            models.CheckConstraint(condition=Q(period__gte=0, quantity__gte=0), name="usage_period_amounts"),
         ]
 
 

@@ -84,7 +84,7 @@ class AccountTotal(LineAmounts):
 
 
 class ContainerTotal(LineAmounts):
-    """Totals of one container in one publication, everything below it included; partitioned by publication.
+    """Totals of one container in one publication, everything below it included.
 
     A container is a group (`group` set), a directory (`group` null, not `miscellaneous`), or the accounts that stand
     directly under a directory (`miscellaneous`). `accounts` counts the accounts with ledger rows below it.

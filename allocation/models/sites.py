@@ -74,6 +74,39 @@ class Instrument(ActivityRow):
         ]
 
 
+class SiteHour(ActivityRow):
+    """A row of site_hours.csv: one hour of a site's electricity; `hour` counts from the beginning of the month."""
+
+    site = code()
+    hour = models.BigIntegerField()
+    kwh = exact(required=True)
+    residual_g_per_kwh = exact()
+
+    class Meta:
+        ordering: ClassVar = ["package", "row"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["package", "site", "hour"], name="site_hour_key"),
+            models.CheckConstraint(
+                condition=Q(hour__gte=0, hour__lt=745, kwh__gte=0, residual_g_per_kwh__gte=0), name="site_hour_amounts"
+            ),
+        ]
+
+
+class InstrumentHour(ActivityRow):
+    """A row of instrument_hours.csv: what an instrument generated in one hour of the month."""
+
+    instrument = code()
+    hour = models.BigIntegerField()
+    kwh = exact(required=True)
+
+    class Meta:
+        ordering: ClassVar = ["package", "row"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["package", "instrument", "hour"], name="instrument_hour_key"),
+            models.CheckConstraint(condition=Q(hour__gte=0, hour__lt=745, kwh__gte=0), name="instrument_hour_amounts"),
+        ]
+
+
 class GlobalWarmingPotential(ActivityRow):
     """A row of gwp.csv: kg CO2e per kg of a gas."""
 
@@ -149,4 +182,25 @@ class SharedPool(ActivityRow):
             ),
             cluster_or_region("shared_pool_place", required=False),
             models.CheckConstraint(condition=Q(kg_co2e__gte=0), name="shared_pool_amounts"),
+        ]
+
+
+class Uncertainty(ActivityRow):
+    """A row of uncertainties.csv: standard uncertainties of what a row of another table posts to a line."""
+
+    source = models.CharField(max_length=16)
+    code = models.CharField(max_length=128)
+    line = models.CharField(max_length=24)
+    activity_percent = exact(required=True)
+    factor = models.CharField(max_length=128, blank=True)
+    factor_percent = exact()
+
+    class Meta:
+        ordering: ClassVar = ["package", "row"]
+        verbose_name_plural = "uncertainties"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["package", "source", "code", "line"], name="uncertainty_key"),
+            models.CheckConstraint(
+                condition=Q(activity_percent__gte=0, factor_percent__gte=0), name="uncertainty_amounts"
+            ),
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from allocation.models import Export, ExportFile, ExportFormat, ExportLayout, ExportSchedule, ExportState
@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
     from accounts.policies import Viewer
 
-__all__ = ["ExportFormat", "ExportLayout", "ExportState", "export", "exports", "files_of", "schedule", "schedules"]
+__all__ = [
+    "ExportFormat",
+    "ExportLayout",
+    "ExportState",
+    "export",
+    "exports",
+    "files_of",
+    "latest_of",
+    "schedule",
+    "schedules",
+]
 
 _PERCENT = 100
 # Shown until the last byte is stored and the order is closed.
@@ -50,6 +60,13 @@ def schedules(*, viewer: Viewer, limit: int, before: int | None = None) -> list[
 def schedule(*, viewer: Viewer, schedule_id: int) -> ExportSchedule | None:
     """One of the viewer's schedules."""
     return ExportSchedule.objects.filter(owner_id=viewer.user_id, pk=schedule_id).first()
+
+
+def latest_of(*, viewer: Viewer, schedule_ids: Sequence[int]) -> dict[int, Export]:
+    """The newest export of each of the viewer's schedules; one statement."""
+    newest = Export.objects.filter(schedule=OuterRef("schedule")).order_by("-pk").values("pk")[:1]
+    rows = _with_progress(viewer).filter(schedule_id__in=schedule_ids, pk=Subquery(newest))
+    return {row.schedule_id: row for row in rows if row.schedule_id is not None}
 
 
 def files_of(*, viewer: Viewer, export_ids: Sequence[int]) -> dict[int, list[ExportFile]]:

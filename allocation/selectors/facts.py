@@ -237,17 +237,22 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Facts:
     return Facts(text, parts.params | _filter_params(cut.restricted) | {"grain": grain})
 
 
-# Today's group of an account stands for its group; containers have none to offer and are not read by account here.
+# Today's group of an account stands for its group, where the viewer knows today's tree. Where accounts are told apart,
+# those that left are dropped; in the totals of containers they are taken off.
 _SIGN = f"CASE WHEN found.key >= {LEFT} THEN -1 ELSE 1 END"
 _REGROUPED_AMOUNTS = ", ".join(f"{_SIGN} * found.{column} AS {column}" for column in COLUMNS)
 _REGROUPED = f"""fact AS (
     SELECT found.key %% {JOINED} AS key, found.provider_id, found.run_id, found.month, found.service_id,
-           found.cluster_id, today.group_id, found.account_id, found.resource_group_id, found.quality,
-           {_REGROUPED_AMOUNTS}
+           found.cluster_id, CASE WHEN regrouped.key IS NULL THEN found.group_id ELSE today.group_id END AS group_id,
+           found.account_id, found.resource_group_id, found.quality, {_REGROUPED_AMOUNTS}
     FROM found
+    LEFT JOIN regrouped ON regrouped.key = found.key %% {JOINED}
     LEFT JOIN accounts_accountmembership today ON today.account_id = found.account_id
         AND today.superseded_by_id IS NULL
         AND daterange(today.valid_from, today.valid_to) @> %(today)s::date
+    WHERE found.account_id IS NULL OR (found.key < {LEFT} AND NOT EXISTS (
+        SELECT FROM asked
+        WHERE asked.key = found.key + {LEFT} AND asked.node_id = found.account_id AND asked.months @> found.month))
 )"""  # noqa: S608 fixed texts
 
 

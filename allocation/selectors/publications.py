@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from accounts.months import Period
+
+
+_SETTLE_SECONDS = 4
+_SETTLE_PAUSE_SECONDS = 0.001
 
 
 class Pin(NamedTuple):
@@ -52,31 +57,54 @@ class Published:
         return [pin for pin in self.pins if pin.month in period]
 
 
-_CURRENT = """
-SELECT publication.id, publication.run_id, publication.provider_id, publication.month, publication.tree_version_id
+# A commit shows its rows a moment before it tells other connections of the table that it attached, and gives its locks
+# back after that. Who reads in between sees the pointer but not the totals that it points to; the publication settles.
+_UNFINISHED = """(
+    SELECT transactionid FROM pg_locks WHERE locktype = 'transactionid' AND granted AND pid <> pg_backend_pid()
+)"""
+_CURRENT = f"""
+WITH unfinished AS MATERIALIZED {_UNFINISHED}
+SELECT publication.xmin IN (SELECT transactionid FROM unfinished),
+       publication.id, publication.run_id, publication.provider_id, publication.month, publication.tree_version_id
 FROM allocation_publishedmonth pointer
 JOIN allocation_publication publication ON publication.id = pointer.publication_id
 ORDER BY publication.provider_id, publication.month
-"""
-_AS_OF = """
-SELECT latest.id, latest.run_id, latest.provider_id, latest.month, latest.tree_version_id
-FROM (SELECT DISTINCT ON (provider_id, month) * FROM allocation_publication WHERE published_at <= %(moment)s
+"""  # noqa: S608 fixed texts
+_AS_OF = f"""
+WITH unfinished AS MATERIALIZED {_UNFINISHED}
+SELECT latest.xmin IN (SELECT transactionid FROM unfinished),
+       latest.id, latest.run_id, latest.provider_id, latest.month, latest.tree_version_id
+FROM (SELECT DISTINCT ON (provider_id, month) *, xmin FROM allocation_publication WHERE published_at <= %(moment)s
       ORDER BY provider_id, month, published_at DESC, id DESC) AS latest
 WHERE NOT EXISTS (SELECT FROM allocation_withdrawal withdrawal
                   WHERE withdrawal.publication_id = latest.id AND withdrawal.at <= %(moment)s)
 ORDER BY latest.provider_id, latest.month
-"""
+"""  # noqa: S608 fixed texts
 
 
 def current() -> Published:
     """Pin what is published now; one statement, so that all pointers are read at one moment."""
-    with connection.cursor() as cursor:
-        cursor.execute(_CURRENT)
-        return Published(tuple(Pin(*row) for row in cursor.fetchall()))
+    return Published(_settled(_CURRENT, {}))
 
 
 def as_of(*, moment: datetime) -> Published:
     """Pin what was published at a moment, whatever was restated since."""
-    with connection.cursor() as cursor:
-        cursor.execute(_AS_OF, {"moment": moment})
-        return Published(tuple(Pin(*row) for row in cursor.fetchall()), moment)
+    return Published(_settled(_AS_OF, {"moment": moment}), moment)
+
+
+def _settled(statement: str, params: dict[str, datetime]) -> tuple[Pin, ...]:
+    """Read pins, again until none of them is settling: a matter of microseconds, as a rule of none.
+
+    Raises:
+        TimeoutError: somebody's commit does not come to its end.
+    """
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, params)
+            rows = cursor.fetchall()
+        if not any(settling for settling, *_ in rows):
+            return tuple(Pin(*pin) for _, *pin in rows)
+        if time.monotonic() > deadline:
+            raise TimeoutError("a publication is being committed, and does not come to its end")
+        time.sleep(_SETTLE_PAUSE_SECONDS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +12,23 @@ from django.db import connection
 from allocation.policies import KNOWN_PROVIDERS
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
-
     from accounts.months import Period
     from accounts.policies import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of a run's state: when, by whom, on which worker, after how many milliseconds, with how many rows."""
+
+    from_state: str
+    to_state: str
+    at: dt.datetime
+    actor: str | None
+    worker: str
+    attempt: int
+    duration_ms: int | None
+    rows: int | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +44,7 @@ class RunDetails:
     findings: int
     failure_code: str
     failure_reason: str
+    transitions: tuple[Transition, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +53,13 @@ class Run:
 
     id: int
     provider_code: str
-    month: date
+    month: dt.date
     state: str
     methodology_version_id: int
     methodology: str
-    requested_at: datetime
-    finished_at: datetime | None
-    published_at: datetime | None
+    requested_at: dt.datetime
+    finished_at: dt.datetime | None
+    published_at: dt.datetime | None
     details: RunDetails | None
 
 
@@ -56,7 +72,11 @@ SELECT run.id, provider.code, run.month, run.state, run.methodology_version_id, 
        (SELECT count(*) FROM allocation_runchunk chunk WHERE chunk.run_id = run.id),
        (SELECT count(*) FROM allocation_runchunk chunk WHERE chunk.run_id = run.id AND chunk.written_at IS NOT NULL),
        run.ledger_rows, (SELECT count(*) FROM allocation_runfinding finding WHERE finding.run_id = run.id),
-       run.failure_code, run.failure_reason
+       run.failure_code, run.failure_reason,
+       (SELECT jsonb_agg(jsonb_build_array(step.from_state, step.to_state, step.at, actor.username, step.worker,
+                                           step.attempt, step.duration_ms, step.rows, step.reason) ORDER BY step.id)
+        FROM allocation_runtransition step LEFT JOIN accounts_user actor ON actor.id = step.actor_id
+        WHERE step.run_id = run.id AND accounts_is_operator(%(viewer)s))
 FROM allocation_allocationrun run
 JOIN accounts_provider provider ON provider.id = run.provider_id
 JOIN known_provider ON known_provider.provider_id = run.provider_id
@@ -101,7 +121,15 @@ def run(*, viewer: Viewer, run_id: int) -> Run | None:
 def _read(viewer: Viewer, params: dict[str, Any]) -> list[Run]:
     with connection.cursor() as cursor:
         cursor.execute(_RUNS, {"viewer": viewer.user_id, "now": viewer.now} | params)
-        return [
-            Run(*(*row[:_SHARED], RunDetails(*row[_SHARED + 1 :]) if row[_SHARED] else None))
-            for row in cursor.fetchall()
-        ]
+        return [Run(*(*row[:_SHARED], _details(row) if row[_SHARED] else None)) for row in cursor.fetchall()]
+
+
+def _details(row: tuple[Any, ...]) -> RunDetails:
+    values = [*row[_SHARED + 1 : -1], _transitions(row[-1])]
+    return RunDetails(*values)
+
+
+def _transitions(text: str | None) -> tuple[Transition, ...]:
+    """Read the history, oldest first, from the JSON that comes out of the database."""
+    rows = json.loads(text or "[]")
+    return tuple(Transition(before, after, dt.datetime.fromisoformat(at), *rest) for before, after, at, *rest in rows)

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Protocol
 
 from allocation.engine.plan import prepare
+from allocation.engine.reach import reach_of
 from allocation.engine.settle import settle
 from allocation.exchange.read import read_activity, read_usage
 from allocation.models import Cluster, Package, PackageAccount, PackageCluster, RunLocation, Site
@@ -58,7 +59,10 @@ class _Computation:
         known = PackageCluster.objects.filter(package__in=self._earlier, cluster__code=cluster)
         with_cluster = set(known.values_list("package_id", flat=True))
         history = [read_usage(package, cluster) for package in self._earlier if package.pk in with_cluster]
-        return settle(self._plan, cluster, read_usage(self._run.package, cluster), history)
+        package = self._run.package
+        served = reach_of(self._plan.clusters, cluster).clusters
+        elsewhere = {code: read_usage(package, code) for code in served}
+        return settle(self._plan, cluster, read_usage(package, cluster), history, elsewhere)
 
     def locations(self) -> list[RunLocation]:
         facility, it = self._energy_kwh()
@@ -102,6 +106,16 @@ def compute(run: AllocationRun) -> Computation:
         PackageRejectedError: the activity cannot be allocated.
     """
     return _Computation(run)
+
+
+def compute_afresh(run: AllocationRun) -> Computation:
+    """Prepare the computation of a run from what is stored now, whatever this process has prepared before.
+
+    Raises:
+        PackageRejectedError: the activity cannot be allocated.
+    """
+    _plan_of.cache_clear()
+    return compute(run)
 
 
 @functools.lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ from accounts.services.refusal import NotFound
 from allocation.engine.frames import QUALITIES
 from allocation.engine.lineage.leaves import Target
 from allocation.engine.lineage.steps import Driver, InputRow, PlaceKind, Stage
-from allocation.engine.lineage.trace import trace
+from allocation.engine.lineage.trace import NotTraceableError, trace
 from allocation.engine.usage import empty_usage
 from allocation.exchange.read import read_activity, read_usage_beside
 from allocation.models import Package, RunInput
@@ -158,7 +158,8 @@ def explain(*, viewer: Viewer, published: Published, question: Question) -> Expl
     """Explain a published figure as far as the viewer may know.
 
     Raises:
-        NotFound: the node is hidden or absent, or there is no such cluster, service or leaf in the month.
+        NotFound: the node is hidden or absent, or there is no such cluster, service or leaf in the month; or the
+            month uses something beyond version 1 of the format, and an operator asks.
         ArithmeticError: the stored inputs do not lead to the stored figure.
     """
     try:
@@ -202,7 +203,10 @@ def _traced(found: Context, about: Subject, question: Question, lines: list[str]
     earlier = RunInput.objects.filter(run_id=found.run_id).select_related("package").order_by("-package__month")
     history = [read_usage_beside(pinned.package, target) for pinned in earlier]
     past = [one for one in history if one is not None]
-    return trace(read_activity(package), target, usage, past, lines=lines)
+    try:
+        return trace(read_activity(package), target, usage, past, lines=lines)
+    except NotTraceableError as error:
+        raise NotFound(f"there is no explanation yet of months that use {error}", field="month") from error
 
 
 def _in_full(

@@ -12,6 +12,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from accounts.models import NodeKind, NodeRef
+from accounts.models.grants import NODE_MODELS
 from accounts.months import month_of, shift
 from accounts.policies import viewer_of
 from accounts.services.quotas import QuotaExceeded
@@ -38,6 +39,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# From a node to its provider; an enterprise may have several.
+_PROVIDER_OF: Final = {
+    NodeKind.ENTERPRISE_PARENT: "directories__provider_id",
+    NodeKind.RESOURCE_DIRECTORY: "provider_id",
+    NodeKind.ACCOUNT_GROUP: "directory__provider_id",
+    NodeKind.ACCOUNT: "provider_id",
+    NodeKind.RESOURCE_GROUP: "account__provider_id",
+}
 MAX_OPEN: Final = 5
 MAX_SCHEDULES: Final = 20
 # A whole history of 38 months fits, and so does that of ten years.
@@ -88,7 +97,7 @@ def request_export(*, viewer: Viewer, order: Order, period: Period) -> Export:
     under_way = Export.objects.filter(owner_id=viewer.user_id, state__in=OPEN_EXPORTS).count()
     if under_way >= MAX_OPEN:
         raise QuotaExceeded(quota="exports_under_way", limit=MAX_OPEN, found=under_way + 1)
-    found = _published(viewer, period.start, period.bound)
+    found = _published(viewer, order.node, period.start, period.bound)
     if not found:
         raise NothingPublished("no month of the period is published", field="period")
     return _order(viewer, order, found, (period.start, period.bound))
@@ -174,16 +183,15 @@ def export_next(schedule: ExportSchedule, *, now: dt.datetime) -> Export | None:
     done = ExportFile.objects.filter(publication=OuterRef("pk"), export__schedule=schedule).exclude(
         export__state__in=(ExportState.FAILED, ExportState.CANCELLED)
     )
-    start = schedule.start or dt.date.min
+    start, node = schedule.start or dt.date.min, schedule_node(schedule)
     found = [
         publication
-        for publication in _published(viewer, start, shift(month_of(now), 1)).filter(~Exists(done))
+        for publication in _published(viewer, node, start, shift(month_of(now), 1)).filter(~Exists(done))
         if not _tried_in_vain(schedule, publication, now)
     ]
     if not found:
         return None
     months = [publication.month for publication in found]
-    node = schedule_node(schedule)
     order = Order(node, ExportLayout(schedule.layout), ExportFormat(schedule.format))
     return _order(viewer, order, found, (min(months), shift(max(months), 1)), schedule)
 
@@ -228,14 +236,18 @@ def _lock_orders(viewer: Viewer) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"exports of {viewer.user_id}"])
 
 
-def _published(viewer: Viewer, start: dt.date, bound: dt.date) -> QuerySet[Publication]:
-    """What is published now in these months by providers of which the viewer may see something."""
+def _published(viewer: Viewer, node: NodeRef | None, start: dt.date, bound: dt.date) -> QuerySet[Publication]:
+    """What is published now in these months by providers of which the viewer may see something, below the node."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH {KNOWN_PROVIDERS} SELECT provider_id FROM known_provider",  # noqa: S608 fixed texts
             {"viewer": viewer.user_id, "now": viewer.now},
         )
         providers = [row[0] for row in cursor.fetchall()]
+    if node is not None:
+        lookup, model = _PROVIDER_OF[node.kind], NODE_MODELS[node.kind]
+        of_node = model._default_manager.filter(pk=node.id).values_list(lookup, flat=True)  # noqa: SLF001 Django's name
+        providers = sorted(set(providers) & set(of_node))
     current = PublishedMonth.objects.filter(publication=OuterRef("pk"))
     return (
         Publication.objects.filter(Exists(current), provider_id__in=providers, month__gte=start, month__lt=bound)

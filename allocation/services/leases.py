@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
-from allocation.models import RUNNING, AllocationRun, RunState
+from allocation.models import RUNNING, AllocationRun, RunState, RunTransition
 from allocation.services.transitions import Claim, record
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A message may have waited behind other work this long before it is sent again.
-WAKE_AGAIN_AFTER = dt.timedelta(seconds=30)
+# In leases.
+WAKE_AGAIN_LEASES = 1.5
 # The message that followed the request has this long to reach a worker.
 QUEUED_GRACE = dt.timedelta(seconds=5)
 
@@ -35,6 +35,11 @@ _FREE = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
 def lease() -> dt.timedelta:
     """Return how long a run is left alone after a sign of life of its worker."""
     return dt.timedelta(seconds=settings.ALLOCATION_LEASE_SECONDS)
+
+
+def wake_again_after() -> dt.timedelta:
+    """Return how long a message may have waited behind other work before it is sent again."""
+    return WAKE_AGAIN_LEASES * lease()
 
 
 def claim_run(*, run_id: int, worker: str) -> Claim | None:
@@ -113,15 +118,17 @@ def runs_to_wake() -> list[int]:
     Each is marked as woken, so that a busy installation does not collect messages. Two schedulers at once are
     harmless: the second finds the marks of the first.
     """
+    # The history is written by the database's clock, the time of the request by that of whoever asked.
+    waited = RunTransition.objects.filter(run=OuterRef("pk"), to_state=RunState.QUEUED, at__lt=Now() - QUEUED_GRACE)
     with transaction.atomic():
         ids = list(
             AllocationRun.objects.select_for_update(skip_locked=True)
             .filter(_FREE, state__in=RUNNING)
             .filter(
-                Q(woken_at__isnull=True, state=RunState.QUEUED, requested_at__lt=Now() - QUEUED_GRACE)
+                Q(Exists(waited), woken_at__isnull=True, state=RunState.QUEUED)
                 | Q(woken_at__isnull=True, attempt__gt=0)
                 | Q(woken_at__lt=F("lease_until"))
-                | Q(woken_at__lt=Now() - WAKE_AGAIN_AFTER)
+                | Q(woken_at__lt=Now() - wake_again_after())
                 | Q(cancel_requested_at__isnull=False)
             )
             .order_by("pk")

@@ -30,6 +30,11 @@ def publish_run(*, viewer: Viewer, run_id: int) -> Publication:
     return publication.publish_run(viewer=viewer, run_id=run_id)
 
 
+def cancel_run(*, viewer: Viewer, run_id: int) -> AllocationRun:
+    """Call a run off, at whatever step; see `runs.cancel_run`."""
+    return runs.cancel_run(viewer=viewer, run_id=run_id)
+
+
 def withdraw_run(*, viewer: Viewer, run_id: int, reason: str) -> None:
     """Withdraw a run; see `publication.withdraw_run`. Invalid without a reason."""
     require_operator(viewer)

@@ -13,6 +13,7 @@ from allocation.engine.checks import check_closed_classes, check_regions
 from allocation.engine.dependencies import closed_classes
 from allocation.engine.frames import Finding, PackageRejectedError
 from allocation.engine.plan import prepare
+from allocation.engine.reach import reach_of, service_of
 from allocation.exchange.catalogue import GroupPairs
 from allocation.exchange.methodology import options_digest, stored_options
 from allocation.exchange.package.digest import ContentDigest
@@ -201,10 +202,11 @@ def _check_closed_classes(package: Package, plan: Plan, findings: Findings) -> N
 
     Usage opens classes and never closes one, so it is summed only for services that are closed in without any.
     """
-    networks = [cluster.flows for cluster in plan.clusters.values() if cluster.flows]
     if plan.options.dependencies != "reciprocal":
         return
-    doubtful = {service for flows in networks for members in closed_classes((), flows) for service in members}
+    networks = [reach_of(plan.clusters, code).flows for code in plan.clusters]
+    closed = [node for flows in networks for members in closed_classes((), flows) for node in members]
+    doubtful = {service_of(node) for node in closed}
     if not doubtful:
         return
     for finding in check_closed_classes(plan, used_services(package, doubtful)):

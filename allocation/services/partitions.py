@@ -1,4 +1,4 @@
-"""Partitions of usage, of the ledger, of account totals and of container totals: made alone, attached when complete.
+"""Partitions of usage, of the ledger and of account totals: made alone, attached when complete.
 
 A partition is filled and indexed as a table of its own. `attach` then takes SHARE UPDATE EXCLUSIVE on the parent, which
 waits for no reader and for no writer; the CHECK on the key spares it the scan.
@@ -40,11 +40,6 @@ def account_totals_of(run_id: int) -> Partition:
     return Partition("allocation_accounttotal", "run_id", run_id)
 
 
-def container_totals_of(publication_id: int) -> Partition:
-    """Return the container totals of a publication."""
-    return Partition("allocation_containertotal", "publication_id", publication_id)
-
-
 def usage_of(package_id: int) -> Partition:
     """Return the usage rows of a package."""
     return Partition("allocation_usagerow", "package_id", package_id)
@@ -55,15 +50,11 @@ class PartitionInUseError(Exception):
 
 
 # What readers ask for. Ledger ids grow within a chunk, so a block range index finds a span of them; account totals are
-# read by account and grain; container totals by container. Usage is read one cluster at a time.
+# read by account and grain. Usage is read one cluster at a time.
 _INDEXES: Final[dict[str, Sequence[str]]] = {
     "allocation_usagerow": ("USING btree (cluster_id, region_id)",),
     "allocation_ledgerrow": ("USING btree (account_id)", "USING brin (id)"),
     "allocation_accounttotal": ("USING btree (account_id, grain, service_id, cluster_id)",),
-    "allocation_containertotal": (
-        "USING btree (group_id, grain, service_id, cluster_id)",
-        "USING btree (directory_id, grain, miscellaneous, service_id, cluster_id) WHERE group_id IS NULL",
-    ),
 }
 
 

@@ -5,6 +5,7 @@ Readers follow the pointer (or pin its publication for a whole request), so they
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
@@ -25,8 +26,6 @@ from allocation.services.rollups import fill_container_totals
 from allocation.services.transitions import record
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from accounts.policies import Viewer
 
 _PUBLISHABLE = (RunState.READY, RunState.SUPERSEDED)
@@ -184,7 +183,7 @@ def put_in_place(
         restates=replaces,
         cause=cause,
         reason=reason,
-        published_at=viewer.now,
+        published_at=_later_than(replaces, viewer.now),
         published_by_id=viewer.user_id,
     )
     fill_container_totals(publication_id=publication.pk, run_id=run.pk, month=run.month)
@@ -198,6 +197,14 @@ def put_in_place(
             _change_state(superseded, RunState.SUPERSEDED, viewer=viewer, reason=f"by run {run.pk}")
         _change_state(run, RunState.PUBLISHED, viewer=viewer, reason=reason)
     return publication
+
+
+def _later_than(replaced: Publication | None, now: dt.datetime) -> dt.datetime:
+    """Return the time of a publication: now, unless a clock went backwards since the one that it replaces.
+
+    Readers as of a moment find publications by their time, so it has to rise with them.
+    """
+    return now if replaced is None else max(now, replaced.published_at + dt.timedelta(microseconds=1))
 
 
 def _bind_methodology(run: AllocationRun, viewer: Viewer) -> None:

@@ -24,7 +24,7 @@ from allocation.services.publication import (
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
     from accounts.policies import Viewer
 
@@ -148,16 +148,29 @@ def restate_hierarchy(  # noqa: PLR0913 each argument is a field of the form
     change: Callable[[], object],
     approver: Viewer | None = None,
 ) -> list[Restatement]:
+    """Change the structure of published months of one provider; see `restate_structure`."""
+    return restate_structure(
+        viewer=viewer, months={provider_id: months}, reason=reason, change=change, approver=approver
+    )
+
+
+def restate_structure(
+    *,
+    viewer: Viewer,
+    months: Mapping[int, Collection[dt.date]],
+    reason: str,
+    change: Callable[[], object],
+    approver: Viewer | None = None,
+) -> list[Restatement]:
     """Change the structure of published months and publish their runs again with the new tree, all or nothing.
 
     The change and the new publications belong together: readers see the tree and the totals that were made with it.
 
     Args:
         viewer: an operator, the author.
-        provider_id: whose months.
-        months: the months that the change reaches; those that are not published are left alone.
+        months: for each provider the months that the change reaches; those that are not published are left alone.
         reason: a sentence for the readers.
-        change: changes the structure (a call of `accounts.services`).
+        change: changes the structure (a call of `accounts.services`), and nothing published beside these months.
         approver: a second operator, where one is needed.
 
     Raises:
@@ -172,32 +185,39 @@ def restate_hierarchy(  # noqa: PLR0913 each argument is a field of the form
             raise PermissionDenied("a second operator has to approve", field="approver")
     if not reason.strip():
         raise Invalid("a restatement needs a reason", field="reason")
-    restatements = []
+    places = sorted((provider_id, month) for provider_id, some in months.items() for month in some)
     with transaction.atomic():
         _take_turns()
-        for month in sorted(months):
+        for provider_id, month in places:
             take_month(provider_id, month)
         change()
-        pointers = PublishedMonth.objects.filter(provider_id=provider_id, month__in=months).select_related(
-            "publication"
-        )
-        for pointer in pointers.order_by("month"):
-            run = lock_for_publishing(pointer.publication.run_id)
-            restatement = Restatement(
-                provider_id=provider_id,
-                month=pointer.month,
-                run=run,
-                replaces=pointer.publication,
-                cause=Cause.HIERARCHY,
-                reason=reason,
-                author_id=viewer.user_id,
-                proposed_at=viewer.now,
-                approver_id=approver.user_id if approver else None,
-            )
-            restatements.append(_carry_out(restatement, run, viewer))
-            if restatement.publication is None:
-                raise ApprovalRequired(f"{restatement}: {restatement.approval_because}")
-    return restatements
+        pointers = PublishedMonth.objects.filter(provider_id__in=months).select_related("publication")
+        by_place = {(pointer.provider_id, pointer.month): pointer for pointer in pointers}
+        return [
+            _published_again(by_place[place], reason=reason, viewer=viewer, approver=approver)
+            for place in places
+            if place in by_place
+        ]
+
+
+def _published_again(pointer: PublishedMonth, *, reason: str, viewer: Viewer, approver: Viewer | None) -> Restatement:
+    """Publish the run of a month once more, with the tree as it is now."""
+    run = lock_for_publishing(pointer.publication.run_id)
+    restatement = Restatement(
+        provider_id=pointer.provider_id,
+        month=pointer.month,
+        run=run,
+        replaces=pointer.publication,
+        cause=Cause.HIERARCHY,
+        reason=reason,
+        author_id=viewer.user_id,
+        proposed_at=viewer.now,
+        approver_id=approver.user_id if approver else None,
+    )
+    _carry_out(restatement, run, viewer)
+    if restatement.publication is None:
+        raise ApprovalRequired(f"{restatement}: {restatement.approval_because}")
+    return restatement
 
 
 def _take_turns() -> None:

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from allocation.models import AllocationRun, Publication, RunState
 from allocation.services import partitions
+from allocation.services.transitions import record
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def _drop(run: AllocationRun) -> None:
             return
         if locked.state == RunState.READY:
             AllocationRun.objects.filter(pk=run.pk).update(state=RunState.WITHDRAWN)
+            record(locked, RunState.WITHDRAWN, rows=locked.ledger_rows, reason="dropped by policy")
         with connection.cursor() as cursor:
             # Detaching waits for readers of the whole table, and new readers wait behind it: give up soon.
             cursor.execute("SET LOCAL lock_timeout = '2s'")

@@ -69,16 +69,17 @@ WITH placed AS MATERIALIZED (
     FROM accounts_groupclosure
     WHERE valid_from <= {month} AND (valid_to IS NULL OR valid_to > {month})
 )
-INSERT INTO {target} (directory_id, group_id, miscellaneous, grain, service_id, cluster_id, accounts, {columns})
-SELECT d.directory_id, c.ancestor_id, false, d.grain, d.service_id, d.cluster_id, sum(d.accounts), {sums}
+INSERT INTO allocation_containertotal
+    (publication_id, directory_id, group_id, miscellaneous, grain, service_id, cluster_id, accounts, {columns})
+SELECT {publication}, d.directory_id, c.ancestor_id, false, d.grain, d.service_id, d.cluster_id, sum(d.accounts), {sums}
 FROM direct d JOIN closure c ON c.descendant_id = d.group_id
 GROUP BY d.directory_id, c.ancestor_id, d.grain, d.service_id, d.cluster_id
 UNION ALL
-SELECT directory_id, NULL, false, grain, service_id, cluster_id, sum(accounts), {sums}
+SELECT {publication}, directory_id, NULL, false, grain, service_id, cluster_id, sum(accounts), {sums}
 FROM direct
 GROUP BY directory_id, grain, service_id, cluster_id
 UNION ALL
-SELECT directory_id, NULL, true, grain, service_id, cluster_id, accounts, {columns}
+SELECT {publication}, directory_id, NULL, true, grain, service_id, cluster_id, accounts, {columns}
 FROM direct
 WHERE group_id IS NULL
 """)
@@ -171,21 +172,17 @@ def _line_sums(lines: Sequence[str]) -> sql.Composed:
 
 
 def fill_container_totals(*, publication_id: int, run_id: int, month: dt.date) -> None:
-    """Compute the container totals of a publication with the current tree, in four grains, and attach them.
+    """Compute the container totals of a publication with the current tree, in four grains.
 
     The caller keeps the tree from changing (it has recorded its version with the publication).
     """
-    containers = partitions.container_totals_of(publication_id)
-    partitions.create(containers)
     with connection.cursor() as cursor:
         cursor.execute(
             _CONTAINER_TOTALS.format(
                 totals=sql.Identifier(partitions.account_totals_of(run_id).table),
-                target=sql.Identifier(containers.table),
+                publication=sql.Literal(publication_id),
                 month=sql.Literal(month),
                 columns=_identifiers(AMOUNT_COLUMNS),
                 sums=_sums(AMOUNT_COLUMNS, _line_totals_ug(run_id)),
             )
         )
-    partitions.index(containers)
-    partitions.attach(containers)

@@ -1,4 +1,7 @@
-"""Changes of structure by the administrators of nodes: free in months not yet published, refused in published ones.
+"""Changes of structure: free in months not yet published, refused in published ones, to operators as to everybody.
+
+A published month changes by a restatement only (`allocation.services.restatement`), which writes the new totals
+together with the change.
 
 Publishing holds the tree still while it rolls up; a change takes the same lock before it looks which months are
 published, so that neither can slip between the other's look and its write.
@@ -14,7 +17,6 @@ from accounts.models import AccountGroup, NodeKind, NodeRef, ResourceDirectory
 from accounts.months import Period
 from accounts.services import groups, memberships
 from accounts.services.refusal import Invalid, NotFound, require_known
-from accounts.services.timeline import MonthPublished
 from allocation.models import PublishedMonth
 
 if TYPE_CHECKING:
@@ -28,33 +30,20 @@ T = TypeVar("T")
 
 
 @transaction.atomic
-def in_unpublished_months(
-    *, provider_id: int, months: Period, viewer: Viewer, change: Callable[[Collection[dt.date]], T]
-) -> T:
-    """Call `change`, which changes nothing outside `months`, with the months that it must not touch.
-
-    Operators may change published months, but only by a restatement (`allocation.services.restatement`), which writes
-    the new totals together with the change.
-
-    Raises:
-        MonthPublished: an operator's change reaches a published month.
-    """
+def in_unpublished_months(*, provider_id: int, change: Callable[[Collection[dt.date]], T]) -> T:
+    """Call `change` with the months that it must not touch: those that are published."""
     with connection.cursor() as cursor:
         cursor.execute("LOCK TABLE accounts_treeversion IN ROW EXCLUSIVE MODE")
-    frozen = frozenset(PublishedMonth.objects.filter(provider_id=provider_id).values_list("month", flat=True))
-    if viewer.is_operator and any(month in months for month in frozen):
-        raise MonthPublished(f"{months} reaches a published month; restate the hierarchy instead", field="month")
-    return change(frozen)
+    return change(frozenset(PublishedMonth.objects.filter(provider_id=provider_id).values_list("month", flat=True)))
 
 
 def create_group(  # noqa: PLR0913 each argument is a field of the form
     *, viewer: Viewer, directory_id: int, parent_id: int | None, external_id: str, name: str, month: dt.date
 ) -> AccountGroup:
     """Create a group from a month on; see `accounts.services.groups.create_group`."""
+    _require_period(month)
     return in_unpublished_months(
-        viewer=viewer,
         provider_id=_provider_of(viewer, directory_id),
-        months=_months(month),
         change=lambda frozen: groups.create_group(
             viewer=viewer,
             directory_id=directory_id,
@@ -71,10 +60,9 @@ def move_group(
     *, viewer: Viewer, group_id: int, parent_id: int | None, month: dt.date, until: dt.date | None = None
 ) -> AccountGroup:
     """Move a group from a month on; see `accounts.services.groups.move_group`."""
+    _require_period(month, until)
     return in_unpublished_months(
-        viewer=viewer,
         provider_id=_provider_of(viewer, _directory_of(viewer, group_id)),
-        months=_months(month, until),
         change=lambda frozen: groups.move_group(
             viewer=viewer, group_id=group_id, parent_id=parent_id, month=month, until=until, frozen_months=frozen
         ),
@@ -83,10 +71,9 @@ def move_group(
 
 def close_group(*, viewer: Viewer, group_id: int, month: dt.date) -> AccountGroup:
     """Close a group from a month on; see `accounts.services.groups.close_group`."""
+    _require_period(month)
     return in_unpublished_months(
-        viewer=viewer,
         provider_id=_provider_of(viewer, _directory_of(viewer, group_id)),
-        months=_months(month),
         change=lambda frozen: groups.close_group(viewer=viewer, group_id=group_id, month=month, frozen_months=frozen),
     )
 
@@ -101,10 +88,9 @@ def move_accounts(  # noqa: PLR0913 each argument is a field of the form
     until: dt.date | None = None,
 ) -> list[Account]:
     """Move accounts from a month on; see `accounts.services.memberships.move_accounts`."""
+    _require_period(month, until)
     return in_unpublished_months(
-        viewer=viewer,
         provider_id=_provider_of(viewer, directory_id),
-        months=_months(month, until),
         change=lambda frozen: memberships.move_accounts(
             viewer=viewer,
             account_ids=account_ids,
@@ -117,9 +103,9 @@ def move_accounts(  # noqa: PLR0913 each argument is a field of the form
     )
 
 
-def _months(month: dt.date, until: dt.date | None = None) -> Period:
+def _require_period(month: dt.date, until: dt.date | None = None) -> None:
     try:
-        return Period(month, until)
+        Period(month, until)
     except ValueError as problem:
         raise Invalid(str(problem), field="month") from problem
 

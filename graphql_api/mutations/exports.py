@@ -72,7 +72,7 @@ class ExportPayload:
 class ExportSchedulePayload:
     """The result."""
 
-    schedule: ExportSchedule = strawberry.field(description="The schedule; `exports` are what it ordered.")
+    schedule: ExportSchedule = strawberry.field(description="The schedule; `latestExport` is what it ordered last.")
 
 
 RequestExportResult = Annotated[

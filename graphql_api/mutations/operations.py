@@ -1,4 +1,4 @@
-"""Mutations of operators: allocate, publish, withdraw, lock."""
+"""Mutations of operators: allocate, publish, cancel, withdraw, lock."""
 
 from __future__ import annotations
 
@@ -45,6 +45,14 @@ class PublishRunInput:
     """Which run."""
 
     run_id: strawberry.ID = strawberry.field(description="Global id of a run that is ready.")
+    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
+
+
+@strawberry.input(description="Calls a run off that is under way.")
+class CancelRunInput:
+    """Which run."""
+
+    run_id: strawberry.ID = strawberry.field(description="Global id of the run.")
     client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
@@ -121,6 +129,21 @@ class OperationsMutation:
 
         def act() -> dict[str, Any]:
             operations.publish_run(viewer=info.context.viewer, run_id=run_id)
+            return {"id": run_id}
+
+        return await _run_after(info, input, act)
+
+    @strawberry.mutation(
+        description="Calls a run off, at once if nobody works on it, else before its next cluster or step."
+    )
+    async def cancel_run(
+        self, info: Info, input: Annotated[CancelRunInput, strawberry.argument(description="What to do.")]
+    ) -> AllocationRunResult:
+        """Cancel."""
+        run_id = _run_id(input.run_id)
+
+        def act() -> dict[str, Any]:
+            operations.cancel_run(viewer=info.context.viewer, run_id=run_id)
             return {"id": run_id}
 
         return await _run_after(info, input, act)

@@ -66,7 +66,7 @@ class EmissionsQuery:
             raise too_many_accounts() from None
         page = page_of(found.rows, size=size, key=lambda row: row.key(input.order_by), cursors=cursors, after=key)
         rows = EmissionsRowConnection(
-            edges=[EmissionsRowEdge(cursor=cursor, node=EmissionsRow(row=row)) for cursor, row in page.rows],
+            edges=[EmissionsRowEdge(cursor=cursor, node=EmissionsRow.of(row)) for cursor, row in page.rows],
             page_info=page.info,
             page_limit=MAX_PAGE,
         )

@@ -12,7 +12,6 @@ from allocation.services import downloads
 from graphql_api.context import Context
 from graphql_api.pagination import Cursors, PageInfo, page_of, page_size
 from graphql_api.scalars import BigInt, Month, global_id
-from graphql_api.types.arguments import After, First
 from graphql_api.types.enums import ExportFormat, ExportLayout, ExportState
 from graphql_api.types.nodes import HierarchyNode, Node, node_type
 
@@ -120,12 +119,13 @@ class ExportSchedule(Node):
         """End."""
         return self.row.ended_at  # type: ignore[no-any-return] # a row of the selector
 
-    @strawberry.field(description="What it has ordered, newest first.")
-    async def exports(
-        self, info: Info, first: First = None, after: After = None
-    ) -> Annotated[ExportConnection, strawberry.lazy("graphql_api.types.exports")]:
-        """Exports."""
-        return await exports_page(info, first, after, schedule_id=self.row.pk)
+    @strawberry.field(
+        description="What it ordered last; null before the first publication. `exports` lists the others."
+    )
+    async def latest_export(self, info: Info) -> Annotated[Export, strawberry.lazy("graphql_api.types.exports")] | None:
+        """Newest export."""
+        found = await info.context.loaders.latest_export_by_schedule.load(self.row.pk)
+        return None if found is None else Export.of(found)
 
     @classmethod
     def of(cls, row: Any) -> ExportSchedule:  # noqa: ANN401 a row of the selector; models are not named here

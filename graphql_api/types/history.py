@@ -15,7 +15,7 @@ from allocation.selectors.coverage import Coverage as DomainCoverage
 from allocation.selectors.coverage import CoveredMonth as DomainCoveredMonth
 from allocation.selectors.methodologies import Methodology
 from allocation.selectors.restatements import Changed, LeafDifference, LeafKey, Proposal, RestatedMonth
-from allocation.selectors.runs import Run
+from allocation.selectors.runs import Run, Transition
 from allocation.selectors.statuses import Presence
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
@@ -163,6 +163,37 @@ class RunDetails:
     findings: int = strawberry.field(description="How many findings were stored.")
     failure_code: str | None = strawberry.field(description="Stable code of why it failed; null while all is well.")
     failure_reason: str | None = strawberry.field(description="A sentence about it.")
+    transitions: list[RunTransition] = strawberry.field(description="Its changes of state, oldest first.")
+
+
+@strawberry.type(description="A change of a run's state.")
+class RunTransition:
+    """A step of a run's history."""
+
+    from_state: str | None = strawberry.field(description="The state before; null for the first.")
+    to_state: str = strawberry.field(description="The state after.")
+    at: datetime = strawberry.field(description="When, by the database's clock.")
+    actor: str | None = strawberry.field(description="User name of the person behind it; null where none was.")
+    worker: str | None = strawberry.field(description="The worker behind it; null where none was.")
+    attempt: int = strawberry.field(description="Which attempt it belongs to.")
+    duration_ms: BigInt | None = strawberry.field(description="Milliseconds since the change before it.")
+    rows: BigInt | None = strawberry.field(description="Ledger rows written by then.")
+    reason: str | None = strawberry.field(description="Why, in a sentence; null where it goes without saying.")
+
+    @classmethod
+    def of(cls, step: Transition) -> RunTransition:
+        """Convert."""
+        return cls(
+            from_state=step.from_state or None,
+            to_state=step.to_state,
+            at=step.at,
+            actor=step.actor,
+            worker=step.worker or None,
+            attempt=step.attempt,
+            duration_ms=None if step.duration_ms is None else BigInt(step.duration_ms),
+            rows=None if step.rows is None else BigInt(step.rows),
+            reason=step.reason or None,
+        )
 
 
 @strawberry.type(description="One allocation of a month. Customers see the published ones.")
@@ -223,6 +254,7 @@ class AllocationRun(Node):
             findings=found.findings,
             failure_code=found.failure_code or None,
             failure_reason=found.failure_reason or None,
+            transitions=[RunTransition.of(step) for step in found.transitions],
         )
 
     @classmethod

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -20,6 +22,7 @@ from allocation.services.leases import claim_run, runs_to_wake
 from allocation.services.retention import drop_leftovers
 from allocation.services.runs import RunInProgress, cancel_run, request_run
 from allocation.services.stored import stored_ledger
+from allocation.services.transitions import RunCancelledError, move
 from tests.factories.connections import elsewhere
 from tests.factories.months import NOW, OPERATOR, Handmade, month
 
@@ -225,6 +228,55 @@ def test_cancelling_a_working_run_stops_it_before_its_next_chunk() -> None:
     assert not partitions.exists(partitions.ledger_of(run.pk))
 
 
+@dataclass
+class CancelledEarly(Handmade):
+    """Somebody cancels the run while its inputs are read, or while its chunks are laid out."""
+
+    run: AllocationRun = field(kw_only=True)
+    while_in: RunState = field(kw_only=True)
+
+    def cancel(self, state: RunState) -> None:
+        if state == self.while_in:
+            (run,) = elsewhere(lambda: cancel_run(viewer=OPERATOR, run_id=self.run.pk))
+            assert run.state == state
+
+    def __call__(self, run: AllocationRun) -> Handmade:
+        self.cancel(RunState.READING)
+        return super().__call__(run)
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        self.cancel(RunState.ALLOCATING)
+        return super().clusters
+
+
+@pytest.mark.parametrize("state", [RunState.READING, RunState.ALLOCATING])
+@pytest.mark.usefixtures("committed")
+def test_cancelling_stops_a_run_also_before_it_writes(state: RunState) -> None:
+    june = month()
+    run = june.request()
+    engine = CancelledEarly(june.engine.ledgers, run=run, while_in=state)
+    execute_run(run_id=run.pk, worker="test", prepare=engine)
+    run.refresh_from_db()
+    assert run.state == RunState.WITHDRAWN
+    assert states(run)[-2:] == [state, "withdrawn"]
+    assert not partitions.exists(partitions.ledger_of(run.pk))
+
+
+def test_a_run_that_is_being_proved_does_not_become_ready_once_it_is_cancelled() -> None:
+    run = month().request()
+    claim = claim_run(run_id=run.pk, worker="test")
+    assert claim is not None
+    way = (RunState.READING, RunState.ALLOCATING, RunState.WRITING, RunState.PROVING)
+    for before, after in pairwise(way):
+        move(claim, before, after)
+    assert cancel_run(viewer=OPERATOR, run_id=run.pk).state == RunState.PROVING
+    with pytest.raises(RunCancelledError):
+        move(claim, RunState.PROVING, RunState.READY)
+    expire(run)
+    assert cancel_run(viewer=OPERATOR, run_id=run.pk).state == RunState.WITHDRAWN
+
+
 def test_a_change_of_code_between_two_attempts_writes_everything_anew() -> None:
     june = month()
     run = june.request()
@@ -238,14 +290,28 @@ def test_a_change_of_code_between_two_attempts_writes_everything_anew() -> None:
     assert june.engine.settled == ["k0", "k1", "k2"]
 
 
+def age_history(run: AllocationRun, seconds: int) -> None:
+    """Let the history of a run be older, behind the back of the trigger that keeps it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        RunTransition.objects.filter(run=run).update(at=F("at") - dt.timedelta(seconds=seconds))
+        cursor.execute("SET LOCAL session_replication_role = origin")
+
+
 def test_a_lost_message_is_sent_again_after_a_while() -> None:
     run = month().request()
-    AllocationRun.objects.filter(pk=run.pk).update(requested_at=Now())
     assert runs_to_wake() == []
-    AllocationRun.objects.filter(pk=run.pk).update(requested_at=F("requested_at") - dt.timedelta(seconds=6))
+    age_history(run, 6)
     assert runs_to_wake() == [run.pk]
     assert runs_to_wake() == []
     AllocationRun.objects.filter(pk=run.pk).update(woken_at=Now() - dt.timedelta(seconds=31))
+    assert runs_to_wake() == [run.pk]
+
+
+def test_a_lost_message_is_sent_again_also_if_the_clock_of_who_asked_is_ahead() -> None:
+    run = month().request()
+    AllocationRun.objects.filter(pk=run.pk).update(requested_at=Now() + dt.timedelta(days=1))
+    age_history(run, 6)
     assert runs_to_wake() == [run.pk]
 
 

@@ -366,3 +366,18 @@ def test_files_expire(world: World, tmp_path: Path) -> None:
     assert exporting.expire_exports(now=later) == [made.pk]
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     assert ExportFile.objects.exclude(stored_as="").count() == 0
+
+
+def test_below_a_node_only_its_providers_have_files(world: World) -> None:
+    found = {
+        code: {
+            file.publication.provider.code
+            for file in exported(world, "owner", order(ref(world, kind, code))).files.all()
+        }
+        for kind, code in (
+            (NodeKind.ENTERPRISE_PARENT, "acme"),
+            (NodeKind.ACCOUNT, "southern"),
+            (NodeKind.ACCOUNT_GROUP, "a"),
+        )
+    }
+    assert found == {"acme": {"p", "q"}, "southern": {"q"}, "a": {"p"}}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
+from accounts.models import User
 from allocation.models import AccountTotal, Cause, LedgerRow, PublishedMonth, RunProof, RunState
+from allocation.selectors import publications
+from allocation.selectors.publications import as_of
 from allocation.services.proof import ProofError
 from allocation.services.publication import (
     AlreadyPublished,
@@ -18,6 +22,7 @@ from allocation.services.publication import (
     publish_run,
     withdraw_run,
 )
+from allocation.services.restatement import approve_restatement, restate_month
 from allocation.services.system import system
 from tests.factories.connections import elsewhere
 from tests.factories.months import MONTH, NOW, OPERATOR, month
@@ -146,3 +151,38 @@ def test_attaching_a_partition_waits_for_no_reader() -> None:
             "SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'allocation_ledgerrow'::regclass"
         )
         assert "AccessExclusiveLock" not in {mode for (mode,) in cursor.fetchall()}
+
+
+def test_publications_are_ordered_by_time_also_if_a_clock_went_backwards() -> None:
+    june = month()
+    first = publish_run(viewer=OPERATOR, run_id=june.run().pk)
+    newer = month(june.provider, seed=1).run()
+    earlier = system(NOW - dt.timedelta(days=1))
+    approved = dataclasses.replace(earlier, user_id=User.objects.create(username="second").pk)
+    restatement = restate_month(viewer=earlier, run_id=newer.pk, cause=Cause.DATA, reason="a clock was wrong")
+    if restatement.publication is None:
+        restatement = approve_restatement(viewer=approved, restatement_id=restatement.pk)
+    assert restatement.publication is not None
+    assert restatement.publication.published_at > first.published_at
+    (pin,) = as_of(moment=restatement.publication.published_at).pins
+    assert pin.publication_id == restatement.publication.pk
+
+
+def test_readers_wait_until_a_publication_has_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY SEQUENCE settles")
+    row = "nextval('settles') < 3, 1::bigint, 2::bigint, 3::bigint, '2025-06-01'::date, NULL::bigint"
+    monkeypatch.setattr(publications, "_CURRENT", f"SELECT {row}")
+    assert publications.current().pins == ((1, 2, 3, MONTH, None),)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT currval('settles')")
+        assert cursor.fetchone() == (3,)
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_publication_is_settled_for_its_own_connection_and_once_it_is_committed() -> None:
+    run = month().run()
+    with transaction.atomic():
+        publication = publish_run(viewer=OPERATOR, run_id=run.pk)
+        assert [pin.publication_id for pin in publications.current().pins] == [publication.pk]
+    assert [pin.publication_id for pin in elsewhere(publications.current)[0].pins] == [publication.pk]

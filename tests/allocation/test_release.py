@@ -92,6 +92,8 @@ def test_rows_of_runs_that_nobody_saw_are_dropped_and_published_ones_kept() -> N
     assert drop_leftovers(now=later) == [idle.pk]
     idle.refresh_from_db()
     assert idle.state == RunState.WITHDRAWN
+    last = idle.transitions.latest("pk")
+    assert (last.from_state, last.to_state, last.reason) == ("ready", "withdrawn", "dropped by policy")
     assert not partitions.exists(partitions.ledger_of(idle.pk))
     assert LedgerRow.objects.filter(run=newer).count() == newer.ledger_rows
     assert LedgerRow.objects.filter(run=published).count() == published.ledger_rows

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from allocation.models import LEGAL_TRANSITIONS, AllocationRun, LedgerRow, Publication, RunProof, RunState
+from accounts.models import EnterpriseParent, ResourceDirectory
+from allocation.models import (
+    LEGAL_TRANSITIONS,
+    AllocationRun,
+    ContainerTotal,
+    LedgerRow,
+    Publication,
+    RunProof,
+    RunState,
+)
 from allocation.services.publication import publish_run
 from tests.factories.months import NOW, OPERATOR, Month, month
 
@@ -81,12 +90,13 @@ def test_what_was_published_cannot_be_changed(published: Month, statement: str) 
 
 def test_container_totals_are_never_changed(published: Month) -> None:
     publication = Publication.objects.get(run__package=published.package)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_trigger WHERE tgname = 'refuse' AND tgrelid = %s::regclass",
-            [f"allocation_containertotal_{publication.pk}"],
-        )
-        assert cursor.fetchone() == (1,)
+    enterprise = EnterpriseParent.objects.create(external_id="e", name="E")
+    directory = ResourceDirectory.objects.create(
+        provider=publication.provider, enterprise=enterprise, external_id="d", name="D"
+    )
+    ContainerTotal.objects.create(publication=publication, directory=directory, grain=0, accounts=1)
+    for change in ("UPDATE allocation_containertotal SET accounts = 0", "DELETE FROM allocation_containertotal"):
+        assert refused(f"{change} WHERE publication_id = %s", publication.pk)
 
 
 def test_an_unpublished_run_may_be_dropped() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from carbon.environment import state_dir
+from carbon.memory import limit_memory
 from tests.benchmarks.figure import Figure, table_of
 from tests.benchmarks.state import own_servers
 
@@ -17,17 +18,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WIDTH = 150
+READING = ["B2", "B3", "B4", "shapes", "B6"]
+ALL = ["B1", *READING]
 
 
 def arguments() -> argparse.Namespace:
     """Read what to measure, and how large."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=["B1", "B2", "B6"], default=["B1", "B2", "B6"], help="which")
+    parser.add_argument("--only", nargs="+", choices=ALL, default=ALL, help="which")
     parser.add_argument("--rows", nargs="+", type=int, default=[100_000, 1_000_000], help="B1: usage rows, rising")
     parser.add_argument("--accounts", type=int, default=2_000, help="B2: accounts (in full: 100000)")
     parser.add_argument("--groups", type=int, default=200, help="B2: groups (in full: 2000)")
     parser.add_argument("--months", type=int, default=12, help="B2: published months (in full: 36)")
     parser.add_argument("--times", type=int, default=40, help="B2: repetitions of each question")
+    parser.add_argument("--wide", type=int, default=2_000, help="shapes: subgroups of one node (in full: 20000)")
+    parser.add_argument("--seconds", type=int, default=20, help="B3: how long (in full: 60)")
     return parser.parse_args()
 
 
@@ -42,7 +47,7 @@ def measure(chosen: argparse.Namespace, folder: Path) -> tuple[list[Figure], dic
         for index, row_count in enumerate(sorted(chosen.rows)):
             first_month = f"2025-{index + 1:02d}"
             figures += month_figures(row_count=row_count, folder=folder, first_month=first_month)
-    if {"B2", "B6"} & set(chosen.only):
+    if set(READING) & set(chosen.only):
         from tests.benchmarks.reading import reading_figures  # noqa: PLC0415 as said above
 
         figures += reading_figures(chosen, folder)
@@ -54,6 +59,7 @@ def main() -> None:
     """Measure, and say what came of it."""
     chosen = arguments()
     results = state_dir() / "benchmarks.json"
+    limit_memory()
     begin = time.monotonic()
     with own_servers() as folder:
         figures, about = measure(chosen, folder)

@@ -40,8 +40,11 @@ class Client:
             AnswerError: there are errors in the answer.
         """
         body = json.dumps({"query": query, "variables": variables or {}})
-        self._connection.request("POST", "/graphql/", body=body, headers=self._headers)
-        response = self._connection.getresponse()
+        try:
+            response = self._send(body)
+        except ConnectionError:  # the server closes what was idle for five seconds
+            self._connection.close()
+            response = self._send(body)
         text = response.read()
         if response.status != _HTTP_OK:
             raise AnswerError(f"HTTP {response.status}: {text[:500]!r}")
@@ -50,6 +53,10 @@ class Client:
             raise AnswerError(json.dumps(answer["errors"])[:1000])
         data: dict[str, Any] = answer["data"]
         return data
+
+    def _send(self, body: str) -> http.client.HTTPResponse:
+        self._connection.request("POST", "/graphql/", body=body, headers=self._headers)
+        return self._connection.getresponse()
 
 
 def token_of(user: User, now: dt.datetime) -> str:

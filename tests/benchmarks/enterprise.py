@@ -1,8 +1,9 @@
 """One large enterprise with many published months, written set by set in SQL and by the real roll-up services.
 
-Only the ledger is invented: each account has so many (service, cluster) pairs with five lines, in amounts that fall
-with the account's number as a Zipf-Mandelbrot law says. Totals come from `allocation.services.rollups`, so that every
-number can be checked against the ledger.
+Only the ledger of the first month is invented: each account has so many (service, cluster) pairs with five lines, in
+amounts that fall with the account's number as a Zipf-Mandelbrot law says. Its totals come from
+`allocation.services.rollups`. Every amount of a later month, in the ledger and in the totals, is a whole multiple of
+that of the first, which is exact and many times faster to write; so every number can be checked against the ledger.
 """
 
 from __future__ import annotations
@@ -45,20 +46,18 @@ from allocation.models import (
     Service,
 )
 from allocation.services import partitions
-from allocation.services.rollups import fill_account_totals, fill_container_totals
+from allocation.services.rollups import AMOUNT_COLUMNS, fill_account_totals, fill_container_totals
 from allocation.services.system import system
 from tests.benchmarks.stopwatch import say
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Mapping
 
 CODE = "bench"
 FIRST_MONTH = dt.date(2022, 1, 1)
 SERVICES = 20
 CLUSTERS = 12
-PAIRS_PER_ACCOUNT = 4
-BRANCHES = 7
-TOP_GROUPS = 20
+_EVERYTHING = sql.SQL("true")
 LINES = ("scope1", "scope2_lbm", "scope2_mbm", "scope3_embodied", "energy_wh")
 
 _ACCOUNTS = """
@@ -77,7 +76,7 @@ SELECT %(directory)s, child.id, parent.id, %(first)s, %(version)s
 FROM accounts_accountgroup child
 LEFT JOIN accounts_accountgroup parent ON parent.directory_id = child.directory_id
     AND substr(child.external_id, 2)::integer > %(top)s
-    AND parent.external_id = 'g' || substr(child.external_id, 2)::integer / %(branches)s
+    AND parent.external_id = 'g' || greatest(1, substr(child.external_id, 2)::integer / %(branches)s)
 WHERE child.directory_id = %(directory)s
 """
 # One account in a hundred stands directly under the directory.
@@ -111,15 +110,39 @@ FROM (
 CROSS JOIN unnest({lines}::smallint[]) WITH ORDINALITY AS line (number, place)
 CROSS JOIN LATERAL (
     SELECT (5e13 / power(leaf.account + 0.3, 1.282) / (leaf.pair + line.place))::bigint
-           + (leaf.account * 7919 + {month} * 104729 + leaf.pair * 31 + line.place) % 1000003 AS ug
+           + (leaf.account * 7919 + leaf.pair * 31 + line.place) % 1000003 AS ug
 ) amount
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large an enterprise is, and what its tree looks like.
+
+    Attributes:
+        code: names its provider, itself and its directory.
+        accounts: how many.
+        groups: how many.
+        months: how many are published.
+        top: how many groups stand directly under the directory.
+        branches: group i stands under group i / branches; 0: all but the top ones stand under the first.
+        pairs: (service, cluster) pairs of each account.
+    """
+
+    code: str
+    accounts: int
+    groups: int
+    months: int
+    top: int = 20
+    branches: int = 7
+    pairs: int = 4
 
 
 @dataclass(frozen=True, slots=True)
 class LargeEnterprise:
     """The enterprise and what is needed to ask about it."""
 
+    code: str
     enterprise_id: int
     directory_id: int
     viewer: User
@@ -129,39 +152,38 @@ class LargeEnterprise:
     group_count: int
 
 
-def build(chosen: argparse.Namespace) -> LargeEnterprise:
+def build(shape: Shape) -> LargeEnterprise:
     """Write it all and publish its months, oldest first."""
-    say(f"B2: {chosen.accounts:,} accounts, {chosen.groups:,} groups, {chosen.months} months")
+    say(f"{shape.code}: {shape.accounts:,} accounts, {shape.groups:,} groups, {shape.months} months")
     with transaction.atomic():
-        provider = Provider.objects.create(code=CODE, name="Bench", time_zone="UTC")
-        enterprise = EnterpriseParent.objects.create(external_id=CODE, name="Large enterprise")
+        provider = Provider.objects.create(code=shape.code, name=shape.code, time_zone="UTC")
+        enterprise = EnterpriseParent.objects.create(external_id=shape.code, name="Large enterprise")
         directory = ResourceDirectory.objects.create(
-            provider=provider, enterprise=enterprise, external_id=CODE, name="Large directory"
+            provider=provider, enterprise=enterprise, external_id=shape.code, name="Large directory"
         )
-        _write_tree(provider, directory, chosen)
+        _write_tree(provider, directory, shape)
     for table in ("account", "resourcegroup", "accountgroup", "groupedge", "accountmembership", "groupclosure"):
         _execute(f"ANALYZE accounts_{table}")
     services = [
         Service.objects.create(provider=provider, code=f"s{i:02d}", name=f"Service {i}") for i in range(SERVICES)
     ]
     clusters = [Cluster.objects.create(provider=provider, code=f"c{i:02d}") for i in range(CLUSTERS)]
-    publications = [
-        _publish(provider, shift(FIRST_MONTH, index), index, [s.pk for s in services], [c.pk for c in clusters])
-        for index in range(chosen.months)
-    ]
+    first = _publish(provider, shape, [s.pk for s in services], [c.pk for c in clusters])
+    publications = [first] + [_repeat(first, index) for index in range(1, shape.months)]
     _execute("ANALYZE")
-    viewer = User.objects.create(username="bench-viewer")
+    viewer = User.objects.create(username=f"{shape.code}-viewer")
     operator = system(timezone.now())
     node = NodeRef(NodeKind.ENTERPRISE_PARENT, enterprise.pk)
     grant_role(viewer=operator, node=node, role=Role.VIEWER, user_id=viewer.pk)
     return LargeEnterprise(
+        shape.code,
         enterprise.pk,
         directory.pk,
         viewer,
         tuple(made.pk for made in publications),
         tuple(made.run_id for made in publications),
-        chosen.accounts,
-        chosen.groups,
+        shape.accounts,
+        shape.groups,
     )
 
 
@@ -177,25 +199,26 @@ def _execute(text: str, params: dict[str, int | dt.date] | None = None) -> None:
         cursor.execute(text, params)
 
 
-def _write_tree(provider: Provider, directory: ResourceDirectory, chosen: argparse.Namespace) -> None:
+def _write_tree(provider: Provider, directory: ResourceDirectory, shape: Shape) -> None:
     version = TreeVersion.objects.create(directory=directory, recorded_at=timezone.now())
     params: dict[str, int | dt.date] = {
         "provider": provider.pk,
         "directory": directory.pk,
         "version": version.pk,
         "first": dt.date(2020, 1, 1),
-        "accounts": chosen.accounts,
-        "groups": chosen.groups,
-        "top": TOP_GROUPS,
-        "branches": BRANCHES,
+        "accounts": shape.accounts,
+        "groups": shape.groups,
+        "top": shape.top,
+        "branches": shape.branches or shape.groups + 1,
     }
     for text in (_ACCOUNTS, _RESOURCE_GROUPS, _GROUPS, _EDGES, _MEMBERS):
         _execute(text, params)
     closure.rebuild(directory_ids=[directory.pk])
 
 
-def _publish(provider: Provider, month: dt.date, index: int, services: list[int], clusters: list[int]) -> Publication:
+def _publish(provider: Provider, shape: Shape, services: list[int], clusters: list[int]) -> Publication:
     """Write one month's ledger and let the services roll it up; the proof has no sources here and is left out."""
+    month = FIRST_MONTH
     say(f"  {month:%Y-%m} …")
     with transaction.atomic():
         run = _run(provider, month)
@@ -210,23 +233,101 @@ def _publish(provider: Provider, month: dt.date, index: int, services: list[int]
                     services=sql.Literal(services),
                     service_count=sql.Literal(SERVICES),
                     cluster_count=sql.Literal(CLUSTERS),
-                    pairs=sql.Literal(PAIRS_PER_ACCOUNT),
+                    pairs=sql.Literal(shape.pairs),
                     provider=sql.Literal(provider.pk),
                     lines=sql.Literal([LINE_CODES.index(line) for line in LINES]),
-                    month=sql.Literal(index),
                 )
             )
         partitions.index(ledger)
         _describe(run, ledger.table, clusters)
         fill_account_totals(run.pk)
         partitions.attach(ledger)
-        AllocationRun.objects.filter(pk=run.pk).update(state=RunState.PUBLISHED)
-        made = Publication.objects.create(
-            provider=provider, month=month, run=run, cause=Cause.FIRST, published_at=timezone.now()
-        )
+        made = _point(run)
         fill_container_totals(publication_id=made.pk, run_id=run.pk, month=month)
-        PublishedMonth.objects.create(provider=provider, month=month, publication=made)
     return made
+
+
+def _point(run: AllocationRun) -> Publication:
+    AllocationRun.objects.filter(pk=run.pk).update(state=RunState.PUBLISHED)
+    made = Publication.objects.create(
+        provider=run.provider, month=run.month, run=run, cause=Cause.FIRST, published_at=timezone.now()
+    )
+    PublishedMonth.objects.create(provider=run.provider, month=run.month, publication=made)
+    return made
+
+
+def _repeat(first: Publication, index: int) -> Publication:
+    """Publish the month that lies so many after the first, with a multiple of its amounts."""
+    month, times = shift(FIRST_MONTH, index), sql.Literal(1 + index * 5 % 7)
+    say(f"  {month:%Y-%m} …")
+    with transaction.atomic():
+        run = _run(first.provider, month)
+        ledger, totals = partitions.ledger_of(run.pk), partitions.account_totals_of(run.pk)
+        partitions.create(ledger)
+        moved = sql.SQL("id + {}").format(sql.Literal(first_ledger_id(run.pk, 0) - first_ledger_id(first.run_id, 0)))
+        of_first = partitions.ledger_of(first.run_id).table
+        _copy(of_first, ledger.table, {"id": moved, "run_id": sql.Literal(run.pk)}, {"ug", "estimated_ug"}, times)
+        partitions.index(ledger)
+        _repeat_description(first, run, 1 + index * 5 % 7)
+        partitions.create(totals)
+        amounts = set(AMOUNT_COLUMNS)
+        of_first = partitions.account_totals_of(first.run_id).table
+        _copy(of_first, totals.table, {"id": None, "run_id": sql.Literal(run.pk)}, amounts, times)
+        partitions.index(totals)
+        partitions.attach(totals)
+        partitions.attach(ledger)
+        made = _point(run)
+        table = "allocation_containertotal"
+        keys = {"id": None, "publication_id": sql.Literal(made.pk)}
+        _copy(table, table, keys, amounts, times, sql.SQL("publication_id = {}").format(sql.Literal(first.pk)))
+    return made
+
+
+def _copy(  # noqa: PLR0913, PLR0917 what a copy consists of
+    source: str,
+    target: str,
+    keys: Mapping[str, sql.Composable | None],
+    amounts: set[str],
+    times: sql.Composable,
+    where: sql.Composable = _EVERYTHING,
+) -> None:
+    """Copy rows with other keys (None = the default of the column) and multiplied amounts."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+            [source],
+        )
+        columns = [row[0] for row in cursor.fetchall() if keys.get(row[0], times) is not None]
+        values = [
+            keys.get(name) or sql.SQL("{} * {}" if name in amounts else "{}").format(sql.Identifier(name), times)
+            for name in columns
+        ]
+        cursor.execute(
+            sql.SQL("INSERT INTO {target} ({columns}) SELECT {values} FROM {source} WHERE {where}").format(
+                target=sql.Identifier(target),
+                columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+                values=sql.SQL(", ").join(values),
+                source=sql.Identifier(source),
+                where=where,
+            )
+        )
+
+
+def _repeat_description(first: Publication, run: AllocationRun, times: int) -> None:
+    for chunk in RunChunk.objects.filter(run_id=first.run_id).order_by("ordinal"):
+        source_ug = {line: str(int(ug) * times) for line, ug in chunk.source_ug.items()}
+        RunChunk.objects.create(
+            run=run,
+            cluster_id=chunk.cluster_id,
+            ordinal=chunk.ordinal,
+            source_ug=source_ug,
+            ledger_rows=chunk.ledger_rows,
+            written_at=timezone.now(),
+        )
+    for place in RunLocation.objects.filter(run_id=first.run_id):
+        place.pk = None
+        place.run = run
+        place.save(force_insert=True)
 
 
 def _run(provider: Provider, month: dt.date) -> AllocationRun:

@@ -21,6 +21,7 @@ from allocation.services.packages import load_package
 from allocation.services.publication import publish_run
 from allocation.services.runs import request_run
 from allocation.services.system import system
+from tests.benchmarks.export import export_figures
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.statements import timed_statements
 from tests.benchmarks.stopwatch import Stopwatch, peak_mib, say
@@ -56,7 +57,8 @@ def month_figures(*, row_count: int, folder: Path, first_month: str) -> list[Fig
     states = RunTransition.objects.filter(run=run, from_state__in=STAGES).order_by("id")
     by_state = {STAGES[RunState(row.from_state)]: (row.duration_ms or 0) / 1000 for row in states}
     floor_seconds = _floor_seconds(run.pk)
-    return list(_figures(watch, by_state, run, usage_rows, floor_seconds, statements))
+    figures = list(_figures(watch, by_state, run, usage_rows, floor_seconds, statements))
+    return figures + list(export_figures(run, f"{run.ledger_rows or 0:,} ledger rows"))
 
 
 def _work(watch: Stopwatch, row_count: int, folder: Path, first_month: str) -> tuple[AllocationRun, int]:

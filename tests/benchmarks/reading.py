@@ -1,4 +1,4 @@
-"""B2: roll-ups of a large enterprise over HTTP, one client, against SQL written by hand; then B6 on the same data."""
+"""B2: roll-ups of a large enterprise over HTTP, one client, against SQL by hand; B3, B4, B6 on the same data."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from django.utils import timezone
 from carbon.services import Services, answers, api
 from tests.benchmarks.changes import change_figures
 from tests.benchmarks.client import Client, token_of
-from tests.benchmarks.enterprise import CODE, build
+from tests.benchmarks.crowd import crowd_figures
+from tests.benchmarks.enterprise import CODE, Shape, build
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.question import questions
+from tests.benchmarks.shapes import shape_figures
 from tests.benchmarks.stopwatch import repeat, say
+from tests.benchmarks.viewers import viewer_figures
 
 if TYPE_CHECKING:
     import argparse
@@ -37,25 +40,38 @@ class WrongAnswerError(RuntimeError):
 def reading_figures(chosen: argparse.Namespace, folder: Path) -> list[Figure]:
     """Build the enterprise, start an API server, and ask."""
     begin = time.perf_counter()
-    large = build(chosen)
+    large = build(Shape(CODE, chosen.accounts, chosen.groups, chosen.months))
     work = f"{large.account_count:,} accounts, {large.group_count:,} groups, {chosen.months} months"
     figures = [Figure("B2", work, "write and roll up the data", time.perf_counter() - begin, "s")]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     url = f"http://127.0.0.1:{port}"
-    with Services(folder, [api("127.0.0.1", port)], environment={"CANOPY_SECRET_KEY": settings.SECRET_KEY}) as services:
+    with Services(
+        folder,
+        [api("127.0.0.1", port)],
+        environment={"CANOPY_SECRET_KEY": settings.SECRET_KEY, "CANOPY_REQUESTS_PER_MINUTE": "0"},
+    ) as services:
         services.wait_for(lambda: answers(f"{url}/health/live"), "the API server")
         client = Client(url, token_of(large.viewer, timezone.now()))
+        root = client.ask(f'{{ hierarchyNode(by: {{kind: ENTERPRISE_PARENT, externalId: "{CODE}"}}) {{ id }} }}')
+        node = root["hierarchyNode"]["id"]
         if "B2" in chosen.only:
-            figures += _questions(client, large, chosen, work)
+            figures += _questions(client, large, chosen, work, node)
+        if "B4" in chosen.only:
+            figures += viewer_figures(url, large, chosen.months, node, chosen.times)
+        if "B3" in chosen.only:
+            figures += crowd_figures(url, large, chosen.months, node, chosen.seconds)
+        if "shapes" in chosen.only:
+            figures += shape_figures(url, large, chosen, node)
         if "B6" in chosen.only:
             figures += change_figures(client, url, large, chosen.months)
     return figures
 
 
-def _questions(client: Client, large: LargeEnterprise, chosen: argparse.Namespace, work: str) -> Iterator[Figure]:
-    node = client.ask(f'{{ hierarchyNode(by: {{kind: ENTERPRISE_PARENT, externalId: "{CODE}"}}) {{ id }} }}')
+def _questions(
+    client: Client, large: LargeEnterprise, chosen: argparse.Namespace, work: str, node: str
+) -> Iterator[Figure]:
     floor = repeat(lambda: client.ask("{ __typename }"), times=chosen.times)
     yield Figure(
         "B2", work, "an empty question, p50", floor.p50_ms, "ms", f"p95 {floor.p95_ms:,.0f} ms: the price of asking"
@@ -65,7 +81,7 @@ def _questions(client: Client, large: LargeEnterprise, chosen: argparse.Namespac
         "runs": list(large.runs),
         "directory": large.directory_id,
     }
-    for question in questions(chosen.months, node["hierarchyNode"]["id"]):
+    for question in questions(chosen.months, node):
         yield from _question(client, question, params, chosen.times, work)
 
 

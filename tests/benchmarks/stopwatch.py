@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_KIB_PER_UNIT = 1 / 1024 if sys.platform == "darwin" else 1
+KIB_PER_UNIT = 1 / 1024 if sys.platform == "darwin" else 1
 
 
 def say(text: str) -> None:
@@ -22,7 +22,7 @@ def say(text: str) -> None:
 
 def peak_mib() -> float:
     """The most memory that this process ever held, in MiB; it never falls."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB_PER_UNIT / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB_PER_UNIT / 1024
 
 
 @dataclass(slots=True)
@@ -58,9 +58,9 @@ def repeat(work: Callable[[], object], *, times: int, warm_up: int = 3) -> Quant
         work()
         taken.append((time.perf_counter() - begin) * 1000)
     taken.sort()
-    return Quantiles(_quantile(taken, 0.5), _quantile(taken, 0.95))
+    return Quantiles(quantile(taken, 0.5), quantile(taken, 0.95))
 
 
-def _quantile(ordered: list[float], share: float) -> float:
+def quantile(ordered: list[float], share: float) -> float:
     """The smallest value that at least this share of all values does not exceed."""
     return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]

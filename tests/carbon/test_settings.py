@@ -149,3 +149,20 @@ def static_bytes(path: str) -> bytes:
     assert isinstance(found, str)
     with open(found, "rb") as file:  # noqa: PTH123 the finder gives text
         return file.read()
+
+
+def test_the_api_server_alone_keeps_a_pool_of_connections(tmp_path: Path) -> None:
+    pool = "s.DATABASES['default']['OPTIONS'].get('pool', {}).get('max_size')"
+    assert evaluate(pool, tmp_path, {}).stdout == "None\n"
+    assert evaluate(pool, tmp_path, {"CANOPY_POOL_CONNECTIONS": "3"}).stdout == "3\n"
+    program = f"import carbon.asgi, carbon.settings as s; print({pool})"
+    served = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=CLONE_DIR,
+        env={**os.environ, "CANOPY_STATE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert served.stdout == "8\n"

@@ -38,3 +38,11 @@ def test_urql_walks_from_the_viewer_to_the_emissions_of_every_child(client_node:
     assert [point["month"] for point in points] == ["2025-01", "2025-02"]
     assert sum(int(point["emissions"]["microgramsCO2e"]) for point in points) == int(total["location"])
     assert told["refused"] == ["GRAPHQL_VALIDATION_FAILED"]
+
+
+def test_connections_agree_with_graphql_relay_wherever_the_arguments_are_legal(client_node: Node) -> None:
+    told = [json.loads(line) for line in client_node.run("node", "connections.mjs", timeout_seconds=600).splitlines()]
+    assert {each["name"]: each["differences"] for each in told if each["differences"]} == {}
+    assert all(each["nodes"] >= 2 for each in told)
+    assert sum(each["pages"] for each in told) > 100
+    assert {code for each in told for code in each["illegal"]} == {"BAD_USER_INPUT"}

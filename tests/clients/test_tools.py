@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -50,3 +51,11 @@ def test_the_linter_finds_a_fault(node: Node, generated: Path) -> None:
     said = node.run("sh", "-c", "eslint generated/schema.graphql || true")
     assert "naming-convention" in said
     assert "require-description" in said
+
+
+@pytest.mark.usefixtures("generated")
+def test_graphql_inspector_accepts_the_documents_and_knows_what_breaks_them(node: Node) -> None:
+    told = json.loads(node.run("node", "inspect.mjs"))
+    assert told["documents"] >= 4
+    assert (told["invalid"], told["same"], told["added"]) == ([], [], [])
+    assert "FIELD_REMOVED" in told["removed"]

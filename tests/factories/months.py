@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import itertools
 import random
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import numpy as np
 
 from accounts.models import Account, Provider, ResourceGroup
 from allocation.engine.frames import ENERGY_LINE, LINES, Finding, Ledger
+from allocation.exchange.methodology import stored_digest
 from allocation.models import AllocationRun, Cluster, MethodologyVersion, Package, PackageAccount, RunLocation, Service
 from allocation.services.execution import execute_run
 from allocation.services.runs import request_run
@@ -89,7 +89,7 @@ def month(  # noqa: PLR0913 what a month is drawn from
         name="custom",
         version="1.0.0",
         gwp_set="AR6",
-        options_digest=hashlib.sha256(repr(options).encode()).hexdigest(),
+        options_digest=stored_digest(options or {}),
         defaults={"preset": "custom", "options": options or {}, "created_at": NOW},
     )
     number = Package.objects.filter(provider=owner, month=when).count() + 1

@@ -138,12 +138,12 @@ def test_what_cannot_be_compared_says_so(rated: World) -> None:
 
 
 def test_what_if_knows_what_the_viewer_sees(rated: World) -> None:
-    node = node_id(rated, "resource_directory", "north")
+    node = node_id(rated, "account", "mover")
     assert asked(rated, "nobody", node, change()) is None
-    # A role on group a alone: the mover until February and deep.
+    # A role on group a alone: the mover until February.
     part = asked(rated, "viewer-a", node, change())
     oracle = Oracle(rated, rated.grants)
-    leaves = oracle.visible("viewer-a", "resource_directory", "north")
+    leaves = oracle.visible("viewer-a", "account", "mover")
     assert int(part["before"]["location"]) == sum(x.ug for x in leaves if x.line in METHOD_LINES["location_based"])
     assert part["before"]["status"] == "PARTIAL"
     assert [one["reason"] for one in part["omissions"]] == ["NOT_PERMITTED"]

@@ -35,7 +35,7 @@ CANCEL = f"""mutation($input: CancelExportInput!) {{ cancelExport(input: $input)
   ... on ExportPayload {{ export {{ state }} }} ... on ExportSchedulePayload {{ schedule {{ endedAt }} }}
   {ERRORS} }} }}"""
 SCHEDULE = f"""mutation($input: ScheduleExportInput!) {{ scheduleExport(input: $input) {{ __typename
-  ... on ExportSchedulePayload {{ schedule {{ id from layout exports {{ edges {{ node {{ filesAll }} }} }} }} }}
+  ... on ExportSchedulePayload {{ schedule {{ id from layout latestExport {{ filesAll }} }} }}
   {ERRORS} }} }}"""
 LISTED = f"{{ exports(first: 10) {{ edges {{ node {{ {FIELDS} }} }} pageInfo {{ hasNextPage }} }} }}"
 BY_ID = f"query($id: ID!) {{ node(id: $id) {{ ... on Export {{ {FIELDS} }} }} }}"
@@ -147,7 +147,12 @@ def test_a_token_needs_the_scope(world: World) -> None:
 def test_a_schedule_orders_and_ends(world: World) -> None:
     client = signed_in(world, "owner")
     made = done(client, SCHEDULE, layout="AWS", format="PARQUET")["schedule"]
-    assert made["exports"]["edges"] == [{"node": {"filesAll": 7}}]
+    assert made["latestExport"] == {"filesAll": 7}
+    written(world, "owner")
+    of_it = "query($id: ID) { exports(schedule: $id) { edges { node { filesAll format } } } }"
+    assert len(ask(client, of_it)["exports"]["edges"]) == 2
+    assert ask(client, of_it, id=made["id"])["exports"]["edges"] == [{"node": {"filesAll": 7, "format": "PARQUET"}}]
+    assert codes(client, of_it, id="x") == ["BAD_USER_INPUT"]
     listed = ask(client, "{ exportSchedules { edges { node { id endedAt format } } } }")["exportSchedules"]["edges"]
     assert listed == [{"node": {"id": made["id"], "endedAt": None, "format": "PARQUET"}}]
     assert done(client, CANCEL, exportId=made["id"])["schedule"]["endedAt"] is not None

@@ -112,6 +112,7 @@ def test_methodologies(world: World) -> None:
     given = {"id": node_id(world, "enterprise_parent", "acme"), "period": PERIOD}
     found = ask(signed_in(world, "owner"), behind, **given)["hierarchyNode"]["emissions"]["methodologyVersions"]
     assert [row["provider"] for row in found] == ["p", "q"]
+    given["id"] = node_id(world, "account_group", "a")
     found = ask(signed_in(world, "viewer-a"), behind, **given)["hierarchyNode"]["emissions"]["methodologyVersions"]
     assert [row["provider"] for row in found] == ["p"]
 

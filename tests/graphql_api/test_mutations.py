@@ -10,6 +10,7 @@ from django.test import Client
 
 from accounts.models import AccountUserPermission, AuditEntry, IdempotencyKey, ResourceDirectory
 from graphql_api.scalars import global_id
+from tests.factories import months as factory
 from tests.graphql_api.ask import ask, codes, post, signed_in
 from tests.graphql_api.test_http import token
 from tests.graphql_api.test_reading import PERIOD, node_id
@@ -247,6 +248,7 @@ def test_operations_are_for_operators(world: World) -> None:
     queries = {
         "requestAllocation": {"provider": "p", "month": "2025-04"},
         "publishRun": {"runId": global_id("AllocationRun", 1)},
+        "cancelRun": {"runId": global_id("AllocationRun", 1)},
         "withdrawRun": {"runId": global_id("AllocationRun", 1), "reason": "wrong"},
     }
     for name, given in queries.items():
@@ -263,3 +265,22 @@ def test_operations_are_for_operators(world: World) -> None:
     assert done(signed_in(world, "operator"), lock, provider="x", month="2025-04")["__typename"] == "NotFound"
     assert done(signed_in(world, "operator"), lock, provider="p", month="2031-01")["code"] == "NOT_PUBLISHED"
     assert world.made["p"].published_months.get(month=month("2025-04")).locked_at is not None
+
+
+def test_an_operator_calls_a_run_off_and_sees_its_history(world: World) -> None:
+    june = factory.month()
+    run = june.request()
+    query = f"""mutation($input: CancelRunInput!) {{ cancelRun(input: $input) {{ __typename {ERRORS}
+      ... on AllocationRunPayload {{ run {{ state details {{ transitions {{
+        fromState toState at actor worker attempt durationMs rows reason }} }} }} }} }} }}"""
+    boss = signed_in(world, "operator")
+    answer = done(boss, query, runId=global_id("AllocationRun", run.pk))
+    assert answer["run"]["state"] == "withdrawn"
+    first, last = answer["run"]["details"]["transitions"]
+    assert (first["fromState"], first["toState"], first["durationMs"], first["actor"]) == (None, "queued", None, None)
+    assert (last["fromState"], last["toState"], last["reason"]) == ("queued", "withdrawn", "cancelled")
+    assert last["actor"] == world.made["operator"].username
+    assert int(last["durationMs"]) >= 0
+    assert first["at"] <= last["at"]
+    assert done(boss, query, runId=global_id("AllocationRun", run.pk))["code"] == "RUN_NOT_RUNNING"
+    assert done(boss, query, runId=global_id("AllocationRun", 999_999))["__typename"] == "NotFound"

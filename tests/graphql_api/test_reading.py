@@ -115,6 +115,80 @@ def test_ancestors_show_names_and_neither_numbers_nor_siblings(world: World) -> 
     assert [(edge["node"]["name"], edge["node"]["access"]) for edge in found] == [("Group a", "VISIBLE")]
     top = pages(client, node_id(world, "enterprise_parent", "acme"), 100)
     assert [(edge["node"]["name"], edge["node"]["access"]) for edge in top] == [("Directory north", "NAME_ONLY")]
+    assert [edge["emissions"] for edge in top] == [{"microgramsCO2e": None, "status": "NOT_PERMITTED"}]
+
+
+NUMBERS_OF_A_NODE = """
+query($id: ID!, $ids: [ID!]!, $period: PeriodInput!) {
+  hierarchyNode(id: $id) {
+    access
+    emissions(period: $period) { ...Told }
+    asIs: emissions(period: $period, view: AS_IS) { ...Told }
+    asOf: emissions(period: $period, asOf: "2025-06-20T12:00:00Z") { ...Told }
+  }
+  emissions(input: {nodes: $ids, period: $period, groupBy: [SERVICE, ACCOUNT, ACCOUNT_GROUP], first: 100}) {
+    nodes { decision total { microgramsCO2e status } omissions { reason accounts } }
+    rows { edges { node { emissions { microgramsCO2e } } } }
+  }
+  dimensionValues(input: {nodes: $ids, period: $period, dimension: SERVICE}) { edges { node { code } } }
+}
+fragment Told on EmissionsSummary {
+  complete omissions { reason accounts } total { microgramsCO2e kgCO2e electricityWattHours estimatedShare status }
+  byMonth { emissions { microgramsCO2e } }
+  byService { edges { node { emissions { microgramsCO2e } } } }
+  byAccount { edges { emissions { microgramsCO2e } } }
+  byAccountGroup { edges { emissions { microgramsCO2e } } }
+  byScope { mass { microgramsCO2e } }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("who", "kind", "code"),
+    [
+        ("viewer-a", "resource_directory", "north"),
+        ("viewer-a", "enterprise_parent", "acme"),
+        ("northerner", "enterprise_parent", "acme"),
+        ("viewer-mover", "account_group", "a"),
+        ("viewer-mover", "resource_directory", "north"),
+        ("viewer-team", "account", "deep"),
+        ("mixed", "miscellaneous", "north"),
+    ],
+)
+def test_an_ancestor_shows_no_number_by_any_question(world: World, who: str, kind: str, code: str) -> None:
+    """What is visible below it is told at the place where it stands, never as a part of what stands above."""
+    node = node_id(world, kind, code)
+    told = ask(signed_in(world, who), NUMBERS_OF_A_NODE, id=node, ids=[node], period=PERIOD)
+    assert told["hierarchyNode"]["access"] == "NAME_ONLY"
+    blank = {
+        "microgramsCO2e": None,
+        "kgCO2e": None,
+        "electricityWattHours": None,
+        "estimatedShare": None,
+        "status": "NOT_PERMITTED",
+    }
+    for view in ("emissions", "asIs", "asOf"):
+        summary = told["hierarchyNode"][view]
+        assert summary["total"] == blank
+        assert (summary["complete"], summary["omissions"]) == (
+            False,
+            [{"reason": "NOT_PERMITTED", "accounts": None}],
+        )
+        assert {point["emissions"]["microgramsCO2e"] for point in summary["byMonth"]} == {None}
+        for field in ("byService", "byAccount", "byAccountGroup"):
+            assert summary[field]["edges"] == [], field
+        assert {part["mass"] and part["mass"]["microgramsCO2e"] for part in summary["byScope"]} <= {None}
+    assert told["emissions"] == {
+        "nodes": [
+            {
+                "decision": "DENIED",
+                "total": {"microgramsCO2e": None, "status": "NOT_PERMITTED"},
+                "omissions": [{"reason": "NOT_PERMITTED", "accounts": None}],
+            }
+        ],
+        "rows": {"edges": []},
+    }
+    assert told["dimensionValues"] == {"edges": []}
 
 
 def test_a_path_ends_where_the_viewer_last_saw_the_node(world: World) -> None:
@@ -244,7 +318,7 @@ def test_breakdowns_lead_to_nodes(world: World) -> None:
       byAccount(orderBy: KEY_ASC) { edges { node { name internal } } }
       byResourceGroup(first: 2) { edges { node { name } } pageInfo { hasNextPage } } } } }"""
     given = {"id": node_id(world, "resource_directory", "north"), "period": PERIOD}
-    found = ask(signed_in(world, "mixed"), asked, **given)["hierarchyNode"]["emissions"]
+    found = ask(signed_in(world, "northerner"), asked, **given)["hierarchyNode"]["emissions"]
     groups = {(e["node"] or {}).get("name"): e["emissions"]["microgramsCO2e"] for e in found["byAccountGroup"]["edges"]}
     assert set(groups) == {"Group a", "Group a1", "Group b", None}
     names = [edge["node"]["name"] for edge in found["byAccount"]["edges"]]

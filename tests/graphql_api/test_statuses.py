@@ -50,7 +50,8 @@ def publish_green(world: World, green: Iterable[str]) -> None:
     [
         ("owner", ("account_group", "b"), "2025-04", "REPORTED", True),
         ("owner", ("account", "boss"), "2025-04", "ZERO", True),
-        ("viewer-a", ("resource_directory", "north"), "2025-04", "PARTIAL", True),
+        ("owner", ("enterprise_parent", "acme"), "2025-04", "PARTIAL", True),
+        ("viewer-a", ("resource_directory", "north"), "2025-04", "NOT_PERMITTED", False),
         ("owner", ("account_group", "b"), "2025-06", "NOT_YET_PUBLISHED", False),
         ("owner", ("account_group", "b"), "2024-12", "NOT_COVERED", False),
         ("viewer-a", ("account", "mover"), "2025-04", "NOT_PERMITTED", False),

@@ -81,6 +81,17 @@ FLAG_CODES = [
     "ROWS_REJECTED",
     "UNKNOWN_FILE",
 ]
+# Codes of section 9, which goes beyond version 1.
+BEYOND = {
+    ("HOURS_INCOMPLETE", "package"),
+    ("INSTRUMENT_EXCEEDED", "package"),
+    ("UNKNOWN_INSTRUMENT", "package"),
+    ("HOURS_IGNORED", "flag"),
+    ("PERIODS_IGNORED", "flag"),
+    ("PERIOD_GAP", "flag"),
+    ("UNKNOWN_SOURCE", "package"),
+    ("FACTOR_CONFLICT", "package"),
+}
 # Every (code, severity) that section 7 knows.
 CODES = (
     {(code, "package") for code in PACKAGE_CODES}
@@ -295,7 +306,12 @@ def _option_cases() -> Iterable[Broken]:
         "tolerance": {"closure_tolerance": "five"},
         "order missing": {"dependencies": "step_down"},
         "order in vain": {"step_down_order": ["s1"]},
-        "reserved": {"matching": "hourly"},
+        "reserved": {"matching": "annual"},
+        "rounds missing": {"dependencies": "rounds"},
+        "rounds in vain": {"rounds": 2},
+        "rounds beyond": {"dependencies": "rounds", "rounds": 101},
+        "base in vain": {"pool_base": "all"},
+        "base": {"unused": "account_pool", "pool_base": "none"},
     }
     for name, values in options.items():
         yield _case(f"option {name}", bad, change=_option(**values))
@@ -685,6 +701,225 @@ def _flag_cases() -> Iterable[Broken]:
     yield _case("file expected", file=_append("expected_ledger.csv", b"\xff"))
 
 
+def _by_hour(draft: Draft) -> None:
+    """Match by hour: 2 kWh an hour at each site (the first has 1500, the second 750 kWh a month), e1 in one hour."""
+    draft.options.update({"matching": "hourly", "closure_tolerance": "1"})
+    for site in ("i1", "i2"):
+        draft.add("site_hours", *({"site": site, "hour": str(hour), "kwh": "2"} for hour in range(720)))
+    draft.add("instrument_hours", {"instrument": "e1", "hour": "7", "kwh": "1"})
+    draft.tables["instruments"][0]["kwh"] = "1"
+
+
+def _hour_cases() -> Iterable[Broken]:
+    yield _case("by hour", change=_by_hour)
+    last = _row("site_hours", site="i1", hour="720", kwh="1")
+    yield _case(
+        "hour beyond the month",
+        _package("HOURS_EXCEED_MONTH", "site_hours.csv", 1442),
+        change=_all(_by_hour, last),
+    )
+    yield _case(
+        "hour of an instrument beyond the month",
+        _package("HOURS_EXCEED_MONTH", "instrument_hours.csv", 3),
+        change=_all(_by_hour, _row("instrument_hours", instrument="e1", hour="999", kwh="0")),
+    )
+    yield _case(
+        "half an hour",
+        _package("BAD_VALUE", "site_hours.csv", 2),
+        change=_all(_by_hour, _cell("site_hours", 2, hour="0.5")),
+    )
+    yield _case(
+        "hour twice",
+        _package("DUPLICATE_KEY", "site_hours.csv", 3),
+        change=_all(_by_hour, _cell("site_hours", 3, hour="0")),
+    )
+    yield _case(
+        "hour missing",
+        _package("HOURS_INCOMPLETE", "sites.csv", 2),
+        change=_all(_by_hour, lambda draft: draft.tables["site_hours"].pop(5)),
+    )
+    yield _case(
+        "no hours at all",
+        *(_package("HOURS_INCOMPLETE", "sites.csv", row) for row in (2, 3)),
+        change=_option(matching="hourly"),
+    )
+    nothing = [_cell("site_hours", line, kwh="0") for line in range(722, 1442)]
+    yield _case("no consumption by hour", _package("HOURS_INCOMPLETE", "sites.csv", 3), change=_all(_by_hour, *nothing))
+    half = [_cell(table, 2, kwh="0.5") for table in ("instruments", "instrument_hours")]
+    yield _case(
+        "consumption beyond the invoice",
+        _flag("CLOSURE_GAP", "site_hours.csv"),
+        change=_all(_by_hour, _cell("site_hours", 2, kwh="1562.01"), *half),
+    )
+    yield _case(
+        "more by hour than there is",
+        _package("INSTRUMENT_EXCEEDED", "instruments.csv", 2),
+        change=_all(_by_hour, _row("instrument_hours", instrument="e1", hour="8", kwh="0.1")),
+    )
+    yield _case(
+        "instrument unknown",
+        _package("UNKNOWN_INSTRUMENT", "instrument_hours.csv", 2),
+        change=_all(_by_hour, _cell("instrument_hours", 2, instrument="e9")),
+    )
+    yield _case(
+        "site of hours unknown",
+        _package("UNKNOWN_SITE", "site_hours.csv", 1442),
+        change=_all(_by_hour, _row("site_hours", site="i9", hour="1", kwh="1")),
+    )
+    second = {"instrument": "e2", "market": "k1", "type": "contract", "kwh": "3", "g_per_kwh": "10"}
+    yield _case(
+        "instrument without hours",
+        _flag("INELIGIBLE_INSTRUMENT", "instruments.csv", 3),
+        change=_all(_by_hour, _row("instruments", **second)),
+    )
+    yield _case(
+        "generation when nobody needs it",
+        _flag("SURPLUS_INSTRUMENT", "instruments.csv", 2),
+        change=_all(_by_hour, _cell("instruments", 2, kwh="1500"), _cell("instrument_hours", 2, kwh="1000")),
+    )
+    hours = [
+        _row("site_hours", site="i1", hour="1", kwh="1"),
+        _row("instrument_hours", instrument="e1", hour="1", kwh="1"),
+    ]
+    yield _case(
+        "hours in vain",
+        *(_flag("HOURS_IGNORED", f"{table}.csv") for table in ("site_hours", "instrument_hours")),
+        change=_all(*hours),
+    )
+
+
+def _period_cases() -> Iterable[Broken]:
+    def peak(draft: Draft) -> None:
+        """Make s1 peak-weighted, with the usage of all its leaves by period."""
+        draft.tables["services"][0]["split_key"] = "peak_weighted"
+        for cluster, account, quantities in (("k1", "a1", (8, 2)), ("k1", "a2", (1, 4)), ("k2", "a1", (0, 3))):
+            leaf = {"cluster": cluster, "service": "s1", "account": account}
+            for period, quantity in enumerate(quantities):
+                draft.add("usage_periods", leaf | {"period": str(period), "quantity": str(quantity)})
+
+    gap = _flag("PERIOD_GAP", "usage_periods.csv")
+    yield _case("peak-weighted", change=peak)
+    yield _case("node-hours", change=_cell("services", 2, split_key="node_hours"))
+    yield _case("key unknown", _package("BAD_VALUE", "services.csv", 2), change=_cell("services", 2, split_key="fair"))
+    yield _case("periods missing", gap, change=_cell("services", 2, split_key="peak_weighted"))
+    yield _case("periods that do not fit", gap, change=_all(peak, _cell("usage_periods", 2, quantity="8.6")))
+    yield _case("periods just within", change=_all(peak, _cell("usage_periods", 2, quantity="8.5")))
+    stranger = {"cluster": "k2", "service": "s1", "account": "a2", "period": "0"}
+    yield _case("periods of nobody", gap, change=_all(peak, _row("usage_periods", **stranger, quantity="1")))
+    yield _case("periods of nobody, and none used", change=_all(peak, _row("usage_periods", **stranger, quantity="0")))
+    yield _case(
+        "periods in vain",
+        _flag("PERIODS_IGNORED", "usage_periods.csv"),
+        change=_all(peak, _cell("services", 2, split_key="revenue")),
+    )
+    yield _case(
+        "period twice",
+        _package("DUPLICATE_KEY", "usage_periods.csv", 8),
+        change=_all(
+            peak,
+            _row(
+                "usage_periods",
+                cluster="k1",
+                service="s1",
+                account="a1",
+                resource_group="default",
+                period="1",
+                quantity="1",
+            ),
+        ),
+    )
+    yield _case(
+        "period of a region",
+        _package("UNKNOWN_CLUSTER", "usage_periods.csv", 2),
+        change=_all(peak, _cell("usage_periods", 2, cluster="r1")),
+    )
+
+
+def _cross_cases() -> Iterable[Broken]:
+    across = {"cluster": "k1", "service": "s1", "consumer_cluster": "k2", "consumer": "s1", "quantity": "2"}
+    use = _row("cross_use", **across)
+    yield _case("service for another cluster", change=use)
+    for column, code in (
+        ("cluster", "CLUSTER"),
+        ("service", "SERVICE"),
+        ("consumer_cluster", "CLUSTER"),
+        ("consumer", "SERVICE"),
+    ):
+        finding = _package(f"UNKNOWN_{code}", "cross_use.csv", 2)
+        yield _case(f"{column} of cross use unknown", finding, change=_row("cross_use", **across | {column: "x9"}))
+    yield _case(
+        "cross use by a region",
+        _package("UNKNOWN_CLUSTER", "cross_use.csv", 2),
+        change=_row("cross_use", **across | {"consumer_cluster": "r1"}),
+    )
+    yield _case(
+        "cross use at home",
+        _package("BAD_VALUE", "cross_use.csv", 2),
+        change=_row("cross_use", **across | {"consumer_cluster": "k1"}),
+    )
+    yield _case("cross use twice", _package("DUPLICATE_KEY", "cross_use.csv", 3), change=_all(use, use))
+    yield _case(
+        "negative cross use",
+        _package("NEGATIVE_VALUE", "cross_use.csv", 2),
+        change=_row("cross_use", **across | {"quantity": "-1"}),
+    )
+    yield _case(
+        "cross use ignored",
+        *(_flag("DEPENDENCIES_IGNORED", f"{table}.csv") for table in ("service_use", "cross_use")),
+        change=_all(use, _option(dependencies="direct")),
+    )
+    there = across | {"service": "s3", "consumer": "s3"}
+    back = there | {"cluster": "k2", "consumer_cluster": "k1"}
+    yield _case(
+        "class closed across clusters",
+        _package("CLOSED_CLASS", "service_use.csv"),
+        change=_all(_row("cross_use", **there), _row("cross_use", **back)),
+    )
+    yield _case(
+        "class closed across clusters as overhead",
+        _flag("CLOSED_CLASS", "service_use.csv"),
+        change=_all(_option(closed_class="overhead"), _row("cross_use", **there), _row("cross_use", **back)),
+    )
+    yield _case(
+        "class opened by another cluster",
+        change=_all(
+            _row("service_use", cluster="k1", service="s3", consumer="s3", quantity="1"),
+            _row("cross_use", **there | {"consumer": "s1"}),
+        ),
+    )
+
+
+def _uncertainty_cases() -> Iterable[Broken]:
+    first = {"source": "sites", "code": "i1", "line": "scope2_lbm", "activity_percent": "2"}
+    grid = {"factor": "grid", "factor_percent": "10"}
+    second = first | {"code": "i2"} | grid
+    file = "uncertainties.csv"
+    yield _case("uncertainties", change=_all(_row("uncertainties", **first), _row("uncertainties", **second)))
+    yield _case(
+        "uncertainty of nothing",
+        _package("UNKNOWN_SOURCE", file, 2),
+        change=_row("uncertainties", **first | {"code": "i9"}),
+    )
+    yield _case(
+        "factor of two minds",
+        _package("FACTOR_CONFLICT", file, 3),
+        change=_all(
+            _row("uncertainties", **first | grid), _row("uncertainties", **second | {"factor_percent": "10.1"})
+        ),
+    )
+    yield _case(
+        "factor alike",
+        change=_all(
+            _row("uncertainties", **first | grid), _row("uncertainties", **second | {"factor_percent": "10.0"})
+        ),
+    )
+    for name, cells in {
+        "factor without": {"factor": "grid"},
+        "percentage of no factor": {"factor_percent": "1"},
+    }.items():
+        yield _case(name, _package("MISSING_VALUE", file, 2), change=_row("uncertainties", **first | cells))
+
+
 CASES: list[Broken] = [
     case
     for cases in (
@@ -696,6 +931,10 @@ CASES: list[Broken] = [
         _energy_cases,
         _usage_cases,
         _flag_cases,
+        _hour_cases,
+        _period_cases,
+        _cross_cases,
+        _uncertainty_cases,
     )
     for case in cases()
 ]

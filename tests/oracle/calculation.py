@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tests.oracle.demand import Demand, Flow, Leaf, flow_of, leaf_of
+from tests.oracle.demand import Demand, Flow, Leaf, fed_from, flow_of, leaf_of, node_of, split_node, use_of
 from tests.oracle.energy import ZERO, Energy, Place, is_estimated
 from tests.oracle.postings import Source
 from tests.oracle.reader import Package
@@ -69,13 +69,11 @@ class Cluster:
     first: list[Place]
     weight_kwh: Fraction
     theta: dict[str, dict[Recipient, Fraction]]
+    everywhere: dict[str, Demand]
     flow: Flow = field(init=False)
     leaf_of_machine: dict[str, Leaf] = field(init=False)
 
     def __post_init__(self) -> None:
-        users = {user for shares in self.theta.values() for user in shares}
-        services = {code for kind, code in users if kind == "service"}
-        self.flow = flow_of(self.package, self.demand, services)
         machines = [*self.first, *(place for place in self.racks if place.is_machine)]
         self.leaf_of_machine = {
             place.code: leaf_of(self.package, self.code, place.row, "Classic Infrastructure") for place in machines
@@ -85,6 +83,18 @@ class Cluster:
         for rack, amount in p.items():
             for user, share in self.theta[rack].items():
                 self.used_kwh[user] = self.used_kwh.get(user, ZERO) + amount.whole * share
+        self.fed = fed_from(self.code, use_of(self.package, self.everywhere))
+
+    @property
+    def direct_nodes(self) -> set[str]:
+        """The nodes that racks serve."""
+        users = {user for shares in self.theta.values() for user in shares}
+        return {node_of(self.code, service) for kind, service in users if kind == "service"}
+
+    def sold(self, node: str) -> dict[Leaf, Fraction]:
+        """Net usage of a node by leaf of this cluster's ledger."""
+        cluster, service = split_node(node)
+        return {leaf._replace(cluster=self.code): q for leaf, q in self.everywhere[cluster].usage_of(service).items()}
 
     @property
     def takers(self) -> list[Place]:
@@ -122,7 +132,7 @@ class Cluster:
 
     def _share_pool(self, direct: Bag, pool: Amount) -> Settled:
         policy = self.package.methodology.choice("unused")
-        if policy == "provider" or not any(self.used_kwh.values()):
+        if policy in ("provider", "account_pool") or not any(self.used_kwh.values()):
             return Settled(direct, pool)
         weights = dict(self.used_kwh)
         if policy == "service_pool" and any(amount.whole for amount in direct.values()):
@@ -133,18 +143,34 @@ class Cluster:
         return Settled(direct, Amount(tuple(ZERO for _ in pool.parts)))
 
     def totals(self, direct: Bag) -> dict[str, Amount]:
-        """Step 6: the totals T of the services."""
+        """Step 6: the totals T of the nodes."""
         totals: dict[str, Amount] = {}
         for (kind, service), amount in direct.items():
-            for j, share in self.flow.gross[service].items() if kind == "service" else ():
+            for j, share in self.flow.gross[node_of(self.code, service)].items() if kind == "service" else ():
                 part = amount * share
                 totals[j] = totals[j] + part if j in totals else part
         return totals
 
-    def usage_shares(self, service: str) -> dict[Leaf, Fraction]:
-        """Step 7: F of a service that is not stuck."""
-        quantity = self.flow.quantity[service]
-        return {leaf: q / quantity for leaf, q in self.demand.usage_of(service).items()}
+    def remainders(self, direct: Bag) -> dict[str, Amount]:
+        """What is still on its way after the last of `rounds`, where it has arrived."""
+        rest: dict[str, Amount] = {}
+        for (kind, service), amount in direct.items():
+            node = node_of(self.code, service)
+            for j, share in self.flow.rest.get(node, {}).items() if kind == "service" else ():
+                rest[j] = rest[j] + amount * share if j in rest else amount * share
+        return rest
+
+    def bears_pool(self, leaf: Leaf) -> bool:
+        """Whether a leaf shares the unused capacity under `account_pool`."""
+        methodology = self.package.methodology
+        if methodology.choice("unused") != "account_pool":
+            return False
+        return methodology.pool_base == "all" or leaf.account not in self.package.internal_accounts
+
+    def usage_shares(self, node: str) -> dict[Leaf, Fraction]:
+        """Step 7: F of a node that is not stuck."""
+        quantity = self.flow.quantity[node]
+        return {leaf: q / quantity for leaf, q in self.sold(node).items()}
 
     def enter(self, source: Source, total_ug: int) -> tuple[dict[str, Amount], Bag, Amount]:
         """Steps 2 and 3: what racks, machines that go first, and the pool get of a line."""
@@ -170,28 +196,42 @@ class Cluster:
                 y[place.key] = y[place.key] + Amount((own, estimated))
         return y, firsts, arrival(ZERO if total else rest, None)
 
+    def _energy(self) -> Settled:
+        """The kWh of racks and sharing machines after step 5, one part per quality."""
+        nothing = Amount(tuple(ZERO for _ in range(1 + len(QUALITIES))))
+        return self.settle({place.key: by_quality(place) for place in self.racks}, nothing)
+
+    def pool_classes(self) -> set[str]:
+        """The qualities of the energy of unused capacity."""
+        return qualities_in(self._energy().unused)
+
     def energy_classes(self) -> dict[Recipient, set[str]]:
         """The qualities of the energy that reaches each service and machine."""
-
-        def by_quality(place: Place) -> Amount:
-            classes = (place.p if place.quality == quality else ZERO for quality in QUALITIES)
-            return Amount((place.p, *classes))
-
-        nothing = Amount(tuple(ZERO for _ in range(1 + len(QUALITIES))))
-        settled = self.settle({place.key: by_quality(place) for place in self.racks}, nothing)
+        settled = self._energy()
         reached: dict[Recipient, Amount] = {
             ("service", service): total for service, total in self.totals(settled.direct).items()
         }
+        for service, amount in self.remainders(settled.direct).items():
+            node = ("service", service)
+            reached[node] = reached[node] + amount if node in reached else amount
         reached |= {user: amount for user, amount in settled.direct.items() if user[0] == "machine"}
         reached |= {("machine", place.code): by_quality(place) for place in self.first}
-        return {
-            user: {q for q, kwh in zip(QUALITIES, amount.parts[1:], strict=True) if kwh}
-            for user, amount in reached.items()
-        }
+        return {user: qualities_in(amount) for user, amount in reached.items()}
 
     def all_classes(self) -> set[str]:
         """The qualities of all energy of racks and machines."""
         return {place.quality for place in [*self.racks, *self.first] if place.p}
+
+
+def by_quality(place: Place) -> Amount:
+    """The weight of a place, and the same again under its quality."""
+    classes = (place.p if place.quality == quality else ZERO for quality in QUALITIES)
+    return Amount((place.p, *classes))
+
+
+def qualities_in(amount: Amount) -> set[str]:
+    """The qualities of which an amount of energy has some."""
+    return {q for q, kwh in zip(QUALITIES, amount.parts[1:], strict=True) if kwh}
 
 
 PreviousShares = Callable[[str, str], dict[Leaf, Fraction]]
@@ -205,6 +245,7 @@ class LineResult:
     moved: dict[str, Amount]
     from_previous: set[Leaf]
     empty_cluster: bool
+    unallocated: set[str] = field(default_factory=set)
 
 
 def allocate_line(cluster: Cluster, source: Source, previous: PreviousShares) -> LineResult:
@@ -217,21 +258,20 @@ def allocate_line(cluster: Cluster, source: Source, previous: PreviousShares) ->
         leaves[leaf] = leaves[leaf] + amount if leaf in leaves else amount
 
     nothing = Amount((ZERO, ZERO))
-    for leaf in [*cluster.demand.usage, *cluster.leaf_of_machine.values()]:
+    abroad = [leaf for node in cluster.fed for leaf in cluster.sold(node)]
+    for leaf in [*cluster.demand.usage, *cluster.leaf_of_machine.values(), *abroad]:
         give(leaf, nothing)
     for user, amount in [*firsts.items(), *settled.direct.items()]:
         if user[0] == "machine":
             give(cluster.leaf_of_machine[user[1]], amount)
-    moved = {}
-    for service, total in cluster.totals(settled.direct).items():
-        if service in cluster.flow.stuck:
-            moved[service] = total
-        else:
-            for leaf, share in cluster.usage_shares(service).items():
-                give(leaf, total * share)
-    provider = cluster.package.methodology.choice("unused") == "provider"
-    if provider:
+    moved = _sell(cluster, settled.direct, give)
+    policy = cluster.package.methodology.choice("unused")
+    base = {leaf: amount.whole for leaf, amount in leaves.items() if cluster.bears_pool(leaf)}
+    if policy == "provider":
         give(Leaf(cluster.code, UNUSED, PROVIDER, "default"), settled.unused)
+    elif any(base.values()):
+        for leaf, ug in base.items():
+            give(leaf, settled.unused * (ug / sum(base.values())))
     else:
         moved[UNUSED] = settled.unused
     moved = {service: amount for service, amount in moved.items() if amount.whole}
@@ -242,16 +282,36 @@ def allocate_line(cluster: Cluster, source: Source, previous: PreviousShares) ->
     return result
 
 
+def _sell(cluster: Cluster, direct: Bag, give: Callable[[Leaf, Amount], None]) -> dict[str, Amount]:
+    """Step 7 for usage; returns by service what no usage takes."""
+    moved: dict[str, Amount] = {}
+    for service, total in cluster.totals(direct).items():
+        if service in cluster.flow.stuck:
+            moved[service] = total
+        else:
+            for leaf, share in cluster.usage_shares(service).items():
+                give(leaf, total * share)
+    for service, rest in cluster.remainders(direct).items():
+        sold = cluster.sold(service)
+        whole = sum(sold.values(), ZERO)
+        for leaf, quantity in sold.items() if whole else ():
+            give(leaf, rest * (quantity / whole))
+        if not whole:
+            moved[service] = moved[service] + rest if service in moved else rest
+    return moved
+
+
 def _fall_back(cluster: Cluster, result: LineResult, previous: PreviousShares) -> None:
     """Step 8, in the order of the option."""
     waiting = dict(result.moved)
     for policy in cluster.package.methodology.fallback:
         if policy == "previous_shares":
-            for service in list(waiting):
-                shares = previous(cluster.code, service)
+            for node in list(waiting):
+                place, service = split_node(node)
+                shares = previous(cluster.code, service) if place == cluster.code else {}
                 if shares:
                     result.from_previous |= set(shares)
-                    _hand_out(result, shares, waiting.pop(service))
+                    _hand_out(result, shares, waiting.pop(node))
         elif policy == "cluster_overhead":
             base = {
                 leaf: amount.whole
@@ -264,8 +324,9 @@ def _fall_back(cluster: Cluster, result: LineResult, previous: PreviousShares) -
                     _hand_out(result, {leaf: z / total for leaf, z in base.items()}, amount)
                 waiting = {}
         else:
-            for service, amount in waiting.items():
-                leaf = Leaf(cluster.code, service, UNALLOCATED, "default")
+            for node, amount in waiting.items():
+                result.unallocated.add(node)
+                leaf = Leaf(cluster.code, split_node(node)[1] or UNUSED, UNALLOCATED, "default")
                 _hand_out(result, {leaf: Fraction(1)}, amount)
 
 
@@ -326,6 +387,10 @@ def weigh_clusters(package: Package, energy: Energy, demand: dict[str, Demand]) 
                 machines if subtract else [],
                 energy.driver(code, package.methodology.choice("rack_weight")),
                 theta_of(package, sharing),
+                demand,
             )
         )
+    flow = flow_of(package, demand, {node for cluster in clusters for node in cluster.direct_nodes})
+    for cluster in clusters:
+        cluster.flow = flow
     return clusters

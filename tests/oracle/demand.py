@@ -47,16 +47,18 @@ class Demand:
 
 @dataclass(frozen=True)
 class Flow:
-    """Where one service's direct emissions end up.
+    """Where the direct emissions of one node end up; nodes are services in clusters.
 
     `gross[s][j]`: share of the direct emissions of s in the total T of j. `stuck`: services whose
-    total no leaf takes (step 8). `quantity[s]`: Q. `closed`: members of closed classes.
+    total no leaf takes (step 8). `quantity[s]`: Q. `closed`: members of closed classes. `rest[s][j]`:
+    share of the direct emissions of s that stays with j after the last of `rounds`.
     """
 
     gross: dict[str, dict[str, Fraction]]
     quantity: dict[str, Fraction]
     stuck: frozenset[str]
     closed: frozenset[str]
+    rest: dict[str, dict[str, Fraction]] = field(default_factory=dict)
 
 
 def leaf_of(package: Package, cluster: str, row: Row, group: str) -> Leaf:
@@ -96,28 +98,92 @@ def read_demand(package: Package, rows: list[Row]) -> dict[str, Demand]:
     return demand
 
 
-def flow_of(package: Package, demand: Demand, services: Iterable[str]) -> Flow:
-    """Solve step 6 for one cluster; `services` are those that may have direct emissions."""
+def node_of(cluster: str, service: str) -> str:
+    """The name of a service in a cluster."""
+    return f"{cluster}|{service}"
+
+
+def split_node(node: str) -> tuple[str, str]:
+    """The cluster and the service of a node."""
+    cluster, _, service = node.partition("|")
+    return cluster, service
+
+
+def use_of(package: Package, demand: dict[str, Demand]) -> dict[str, dict[str, Fraction]]:
+    """What nodes use of nodes: use[provider][consumer], within clusters and across."""
+    use: dict[str, dict[str, Fraction]] = {}
+    for cluster, its in demand.items():
+        for service, consumers in its.use.items():
+            use[node_of(cluster, service)] = {node_of(cluster, j): q for j, q in consumers.items()}
+    for row in package.tables["cross_use"]:
+        consumer = node_of(row.text("consumer_cluster"), row.text("consumer"))
+        use.setdefault(node_of(row.text("cluster"), row.text("service")), {})[consumer] = row.exact("quantity")
+    return {} if package.methodology.choice("dependencies") == "direct" else use
+
+
+def fed_from(cluster: str, use: dict[str, dict[str, Fraction]]) -> set[str]:
+    """The nodes of other clusters that something of a cluster can flow to."""
+    found = {node for node in use if split_node(node)[0] == cluster}
+    grew = True
+    while grew:
+        more = {j for node in found for j, q in use.get(node, {}).items() if q} - found
+        found |= more
+        grew = bool(more)
+    return {node for node in found if split_node(node)[0] != cluster}
+
+
+def flow_of(package: Package, demand: dict[str, Demand], direct: Iterable[str]) -> Flow:
+    """Solve step 6 for all clusters; `direct` are the nodes that may have direct emissions."""
     method = package.methodology.choice("dependencies")
-    nodes = {*services, *(leaf.service for leaf in demand.usage)}
-    use = demand.use if method != "direct" else {}
-    nodes |= {node for s, consumers in use.items() for node in (s, *consumers)}
-    order = sorted(nodes)
+    sold = {
+        node_of(cluster, service): sum(leaves.values(), ZERO)
+        for cluster, its in demand.items()
+        for service, leaves in its.by_service.items()
+    }
+    use = use_of(package, demand)
+    nodes = {*direct, *sold} | {node for s, consumers in use.items() for node in (s, *consumers)}
+    order = sorted(nodes, key=lambda node: split_node(node)[::-1])
     if method == "step_down":
         first = package.methodology.step_down_order
-        order = [s for s in first if s in nodes] + [s for s in order if s not in first]
-        rank = {service: position for position, service in enumerate(order)}
+        named = [node for service in first for node in order if split_node(node)[1] == service]
+        order = named + [node for node in order if node not in named]
+        rank = {node: position for position, node in enumerate(order)}
         use = {s: {j: q for j, q in consumers.items() if rank[j] > rank[s]} for s, consumers in use.items()}
-    quantity = {s: sum(demand.usage_of(s).values(), ZERO) + sum(use.get(s, {}).values(), ZERO) for s in order}
-    closed = _closed(demand, use, quantity)
+    quantity = {s: sold.get(s, ZERO) + sum(use.get(s, {}).values(), ZERO) for s in order}
+    if method == "rounds":
+        shares = {s: {j: q / quantity[s] for j, q in use.get(s, {}).items() if q} for s in order}
+        gross, rest = _rounds(order, shares, package.methodology.rounds)
+        return Flow(gross, quantity, frozenset(s for s in order if quantity[s] == 0), frozenset(), rest)
+    closed = _closed(sold, use, quantity)
     shares = {s: {j: q / quantity[s] for j, q in use.get(s, {}).items() if q} for s in order if s not in closed}
     stuck = frozenset(s for s in order if quantity[s] == 0) | closed
     return Flow(_gross(order, shares), quantity, stuck, closed)
 
 
-def _closed(demand: Demand, use: dict[str, dict[str, Fraction]], quantity: dict[str, Fraction]) -> frozenset[str]:
+def _rounds(
+    order: list[str], shares: dict[str, dict[str, Fraction]], rounds: int
+) -> tuple[dict[str, dict[str, Fraction]], dict[str, dict[str, Fraction]]]:
+    """By service: what of a unit comes by within the rounds, and where it is after the last one."""
+    gross: dict[str, dict[str, Fraction]] = {}
+    rest: dict[str, dict[str, Fraction]] = {}
+    for s in order:
+        here, gross[s] = {s: Fraction(1)}, {}
+        for _ in range(rounds):
+            there: dict[str, Fraction] = {}
+            for j, amount in here.items():
+                gross[s][j] = gross[s].get(j, ZERO) + amount
+                for consumer, share in shares[j].items():
+                    there[consumer] = there.get(consumer, ZERO) + amount * share
+            here = there
+        rest[s] = here
+    return gross, rest
+
+
+def _closed(
+    sold: dict[str, Fraction], use: dict[str, dict[str, Fraction]], quantity: dict[str, Fraction]
+) -> frozenset[str]:
     """Services from which no path leads to a service with usage or without any output."""
-    open_ = {s for s, total in quantity.items() if total == 0 or any(demand.usage_of(s).values())}
+    open_ = {s for s, total in quantity.items() if total == 0 or sold.get(s)}
     grew = True
     while grew:
         more = {

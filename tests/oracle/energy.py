@@ -134,6 +134,14 @@ def _check_cells(package: Package) -> None:
                 package.find("SITE_REQUIRED", "package", table, row.number)
     for row in package.tables["racks"]:
         _check_rack(package, row)
+    _check_hours(package)
+
+
+def _check_hours(package: Package) -> None:
+    for table in ("site_hours", "instrument_hours"):
+        for row in package.tables[table]:
+            if row.exact("hour") >= package.methodology.hours:
+                package.find("HOURS_EXCEED_MONTH", "package", table, row.number)
 
 
 def _check_rack(package: Package, row: Row) -> None:

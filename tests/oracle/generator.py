@@ -12,7 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tests.oracle.draft import Draft, TomlValue
-from tests.oracle.methodology import CHOICES, FALLBACKS, PRESETS, month_hours
+from tests.oracle.methodology import CHOICES, FALLBACKS, POOL_BASES, PRESETS, month_hours
 from tests.oracle.table import LINES, QUALITIES
 
 # Prefixes of each other with characters on both sides of "|", characters beyond the BMP, and
@@ -150,8 +150,9 @@ class _Writer:
         options: dict[str, TomlValue] = {
             name: rng.choice(values) for name, values in CHOICES.items() if rng.random() < 0.45
         }
-        if options.get("dependencies") == "step_down":
-            options["step_down_order"] = rng.sample(self.services, rng.randint(0, len(self.services)))
+        options |= self._belonging(options)
+        if options.get("matching") == "hourly" and rng.random() < 0.6:
+            options["matching"] = "monthly"
         if rng.random() < 0.5:
             options["closed_class"] = "overhead"
         if rng.random() < 0.7:
@@ -166,6 +167,18 @@ class _Writer:
         if rng.random() < 0.3:
             options["closure_tolerance"] = rng.choice(["0", "0.000000000001", "0.5", "3"])
         return options
+
+    def _belonging(self, options: dict[str, TomlValue]) -> dict[str, TomlValue]:
+        """Options that go with the values of others."""
+        rng = self.catalogue
+        more: dict[str, TomlValue] = {}
+        if options.get("dependencies") == "step_down":
+            more["step_down_order"] = rng.sample(self.services, rng.randint(0, len(self.services)))
+        if options.get("dependencies") == "rounds":
+            more["rounds"] = rng.choice([1, 2, 3, 7])
+        if options.get("unused") == "account_pool" and rng.random() < 0.5:
+            more["pool_base"] = rng.choice(POOL_BASES)
+        return more
 
     def _option(self, name: str) -> str:
         default = {"rack_weight": "it_kwh", "pool_driver": "it_kwh", "closed_class": "error"}
@@ -199,7 +212,10 @@ class _Writer:
         self._machine_table()
         self._posting_tables()
         self._instrument_table()
+        self._hour_tables(int(hours))
         self._usage_tables()
+        self._period_table()
+        self._uncertainty_table()
         return self.package
 
     def _catalogue_tables(self) -> None:
@@ -211,7 +227,9 @@ class _Writer:
         for service in self.services:
             kind = rng.choice(["", "", "standard", "core"])
             row = {"service": service, "kind": kind, "unit": "h", "name": 'any, "name"'}
-            self.package.add("services", row | {"split_key": rng.choice(["", "revenue"])})
+            self.package.add(
+                "services", row | {"split_key": rng.choice(["", "", "revenue", "node_hours", "peak_weighted"])}
+            )
         for account in self.accounts:
             internal = rng.choice(["", "false", "true"])
             self.package.add("accounts", {"account": account, "internal": internal})
@@ -408,6 +426,25 @@ class _Writer:
                 },
             )
 
+    def _hour_tables(self, hours: int) -> None:
+        """Consumption and generation by hour where they are needed, rarely where they are not."""
+        rng = self.rng
+        if self.options.get("matching", "monthly") == "monthly" and not self._rarely(chance=0.03):
+            return
+        for site in self.sites:
+            day = [self._number(90, least=1) for _ in range(24)]
+            factors = rng.choice([[""] * 24, [self._maybe(self._number(900)) for _ in range(24)]])
+            for hour in range(hours):
+                row = {"site": site.code, "hour": str(hour), "kwh": day[hour % 24]}
+                self.package.add("site_hours", row | {"residual_g_per_kwh": factors[hour % 24]})
+        for instrument in self.package.tables.get("instruments", []):
+            running = rng.sample(range(hours), rng.choice([0, 1, 24, 300]))
+            for hour in running:
+                milli_kwh = int(Fraction(instrument["kwh"]) * 1000) // len(running)
+                kwh = f"{milli_kwh // 1000}.{milli_kwh % 1000:03d}"
+                row = {"instrument": instrument["instrument"], "hour": str(hour), "kwh": kwh}
+                self.package.add("instrument_hours", row)
+
     def _usage_tables(self) -> None:
         rng = self.rng
         places = [*self.clusters, *self._active_regions()]
@@ -427,10 +464,59 @@ class _Writer:
         for place, service, consumer in sorted(uses):
             row = {"cluster": place, "service": service, "consumer": consumer}
             self.package.add("service_use", row | {"quantity": self._number(500)})
+        providers = {(place, service) for place, service, _ in uses} | self._cross_use(silent)
         if self._option("closed_class") == "error":
             # Every service that others use also sells something, so that no class is closed.
-            for place, service in sorted({(place, service) for place, service, _ in uses}):
+            for place, service in sorted(providers):
                 self._usage((place, service, rng.choice(self.accounts)), "sold", "7")
+
+    def _uncertainty_table(self) -> None:
+        """Uncertainties of some sources, some with a factor in common."""
+        rng = self.rng
+        keys = {"sites": "site", "direct_gases": "site", "assets": "asset", "shared_pools": "pool"}
+        sources = {
+            (table, row[key], line)
+            for table, key in keys.items()
+            for row in self.package.tables.get(table, [])
+            for line in LINES
+        }
+        for table, code, line in rng.sample(sorted(sources), min(len(sources), rng.choice([0, 0, 6, 30]))):
+            row = {"source": table, "code": code, "line": line, "activity_percent": self._maybe(self._number(9))}
+            factor = rng.choice(["", "grid", "gwp"])
+            percent = {"grid": "10", "gwp": "2.5"}.get(factor, "")
+            self.package.add("uncertainties", row | {"factor": factor, "factor_percent": percent})
+
+    def _cross_use(self, silent: Sequence[str]) -> set[tuple[str, str]]:
+        """Now and then services serve other clusters; returns those that do."""
+        rng = self.rng
+        if len(self.clusters) == 1 or rng.random() < 0.7:
+            return set()
+        uses = set()
+        for _ in range(rng.randint(1, self.size.service_uses)):
+            cluster, other = rng.sample(self.clusters, 2)
+            service = rng.choice(silent if silent and self._rarely(chance=0.4) else self.services)
+            uses.add((cluster, service, other, rng.choice(self.services)))
+        for use in sorted(uses):
+            row = dict(zip(("cluster", "service", "consumer_cluster", "consumer"), use, strict=True))
+            self.package.add("cross_use", row | {"quantity": self._number(500)})
+        return {use[:2] for use in uses}
+
+    def _period_table(self) -> None:
+        """By period, what some leaves used: mostly of peak-weighted services, mostly what they used altogether."""
+        rng = self.rng
+        peak = {row["service"] for row in self.package.tables["services"] if row["split_key"] == "peak_weighted"}
+        leaves = {
+            (row["cluster"], row["service"], row["account"], row["resource_group"] or "default"): row["quantity"]
+            for row in self.package.tables["usage"]
+            if row["cluster"] in self.clusters and (row["service"] in peak or self._rarely(chance=0.02))
+        }
+        for leaf, quantity in sorted(leaves.items())[:40]:
+            whole = Fraction(quantity.removeprefix("-"))
+            for period in rng.sample(range(4), rng.choice([0, 1, 2, 4, 4])):
+                part = whole / 4 if rng.random() < 0.7 else Fraction(rng.randint(0, 50))
+                row = dict(zip(("cluster", "service", "account", "resource_group"), leaf, strict=True))
+                row |= {"period": str(period), "quantity": f"{int(part * 10)}.{rng.randint(0, 9)}"}
+                self.package.add("usage_periods", row)
 
     def _usage(self, cell: Sequence[str], group: str, quantity: str) -> None:
         row = dict(zip(("cluster", "service", "account"), cell, strict=True))

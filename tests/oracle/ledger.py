@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from tests.oracle.calculation import (
+    UNALLOCATED,
     UNUSED,
     Cluster,
     LineResult,
@@ -17,10 +18,11 @@ from tests.oracle.calculation import (
     allocate_line,
     weigh_clusters,
 )
-from tests.oracle.demand import CORE_GROUP, Demand, Leaf, read_demand
+from tests.oracle.demand import CORE_GROUP, Demand, Leaf, node_of, read_demand, split_node
 from tests.oracle.energy import Energy, measure_energy, weakest
 from tests.oracle.methodology import FILE, month_index
-from tests.oracle.postings import Pair, Source, post_all
+from tests.oracle.peaks import weigh_peaks
+from tests.oracle.postings import Pair, Source, check_hours, post_all
 from tests.oracle.reader import Package, RejectedError, accept_usage, read_package
 from tests.oracle.table import Finding
 
@@ -82,7 +84,10 @@ def allocate(package_dir: Path, history: Sequence[Path] = ()) -> Allocation:
     earlier = [read_package(path) for path in history]
     _check_version(package, earlier)
     energy = measure_energy(package)
+    check_hours(package, energy)
+    package.stop_if_rejected()
     demand = read_demand(package, accept_usage(package))
+    weigh_peaks(package, demand)
     clusters = {cluster.code: cluster for cluster in weigh_clusters(package, energy, demand)}
     _check_dependencies(package, clusters)
     package.stop_if_rejected()
@@ -127,6 +132,8 @@ def _check_dependencies(package: Package, clusters: Mapping[str, Cluster]) -> No
     if package.methodology.choice("dependencies") == "direct":
         if package.tables["service_use"]:
             package.find("DEPENDENCIES_IGNORED", "flag", "service_use", None)
+        if package.tables["cross_use"]:
+            package.find("DEPENDENCIES_IGNORED", "flag", "cross_use", None)
     elif any(cluster.flow.closed for cluster in clusters.values()):
         strict = package.methodology.choice("closed_class") == "error"
         package.find("CLOSED_CLASS", "package" if strict else "flag", "service_use", None)
@@ -204,6 +211,7 @@ class LeafClasses:
     reached: dict[Recipient, set[str]]
     fed_by_previous: set[Leaf]
     machines_of: dict[Leaf, list[str]]
+    unallocated: set[str]
 
     @classmethod
     def of(cls, allocation: Allocation, code: str) -> "LeafClasses":
@@ -213,7 +221,8 @@ class LeafClasses:
         for machine, leaf in cluster.leaf_of_machine.items():
             machines_of.setdefault(leaf, []).append(machine)
         fed = _fed_by_previous(allocation, code)
-        return cls(cluster, cluster.energy_classes(), fed, machines_of)
+        left = {node for (place, _), result in allocation.lines.items() if place == code for node in result.unallocated}
+        return cls(cluster, cluster.energy_classes(), fed, machines_of, left)
 
     def of_leaf(self, leaf: Leaf) -> set[str]:
         """Classes of the leaf's service node, of its machines, or of both."""
@@ -221,8 +230,16 @@ class LeafClasses:
             return self.cluster.all_classes()
         machines = self.machines_of.get(leaf, [])
         classes = {q for code in machines for q in self.reached.get(("machine", code), ())}
-        if leaf in self.cluster.demand.usage or leaf in self.fed_by_previous or not machines:
-            classes |= self.reached.get(("service", leaf.service), set())
+        own = node_of(self.cluster.code, leaf.service)
+        nodes = {node for node in {own, *self.cluster.fed} if leaf in self.cluster.sold(node)}
+        if self.cluster.bears_pool(leaf) and (machines or nodes):
+            classes |= self.cluster.pool_classes()
+        if leaf in self.fed_by_previous:
+            nodes.add(own)
+        if leaf.account == UNALLOCATED:
+            nodes |= {node for node in self.unallocated if split_node(node)[1] == leaf.service}
+        for node in nodes:
+            classes |= self.reached.get(("service", node), set())
         return classes
 
 

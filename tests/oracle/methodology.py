@@ -15,13 +15,14 @@ PRESETS = ("aws-v2", "alibaba", "ibm", "custom")
 CHOICES = {
     "rack_weight": ("it_kwh", "facility_kwh"),
     "pool_driver": ("it_kwh", "facility_kwh", "equal"),
-    "unused": ("cluster_pool_energy", "rack_local", "service_pool", "provider"),
+    "unused": ("cluster_pool_energy", "rack_local", "service_pool", "provider", "account_pool"),
     "machines": ("share", "subtract"),
-    "dependencies": ("reciprocal", "step_down", "direct"),
+    "dependencies": ("reciprocal", "step_down", "direct", "rounds"),
     "closed_class": ("error", "overhead"),
     "early_retirement": ("continue", "write_off", "transfer"),
-    "matching": ("monthly",),
+    "matching": ("monthly", "hourly"),
 }
+POOL_BASES = ("external", "all")
 FALLBACKS = ("previous_shares", "cluster_overhead", "unallocated")
 Value = str | int | list[str]
 
@@ -43,6 +44,8 @@ class Methodology:
     fallback_months: int
     vintage_window_months: int
     closure_tolerance: Fraction
+    rounds: int
+    pool_base: str
 
     def choice(self, option: str) -> str:
         """The value of an option with a fixed set of values."""
@@ -58,6 +61,8 @@ class Methodology:
             self.fallback_months,
             self.vintage_window_months,
             self.closure_tolerance,
+            self.rounds,
+            self.pool_base,
             self.gwp_set,
         )
 
@@ -132,6 +137,8 @@ def _build(document: dict[str, object], options: dict[str, object], hours: Fract
         fallback_months=integer(options["fallback_months"]),
         vintage_window_months=integer(options["vintage_window_months"]),
         closure_tolerance=Fraction(str(options["closure_tolerance"])),
+        rounds=integer(options.get("rounds", 0)),
+        pool_base=str(options.get("pool_base", "external")),
     )
 
 
@@ -233,6 +240,11 @@ def _option_faults(options: dict[str, object]) -> list[str]:
         and (fallback or [""])[-1] == "unallocated",
         "step_down_order": (options["dependencies"] == "step_down") == ("step_down_order" in options)
         and (order is not None or "step_down_order" not in options),
+        "rounds": within(options.get("rounds"), 1, 100)
+        if options["dependencies"] == "rounds"
+        else "rounds" not in options,
+        "pool_base": options.get("pool_base", "all") in POOL_BASES
+        and (options["unused"] == "account_pool" or "pool_base" not in options),
         "fallback_months": within(options["fallback_months"], 1, 12),
         "vintage_window_months": within(options["vintage_window_months"], 0, 60),
         "closure_tolerance": isinstance(tolerance, str)

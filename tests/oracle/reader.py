@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from tests.oracle.methodology import FILE, Methodology, read_methodology
@@ -35,6 +36,9 @@ class Package:
         for site in self.tables["sites"]:
             self.sites_of.setdefault(site.text("cluster"), []).append(site)
         self.core_services = {row.text("service") for row in self.tables["services"] if row.text("kind") == "core"}
+        self.internal_accounts = {
+            row.text("account") for row in self.tables["accounts"] if row.text("internal") == "true"
+        }
         self.regions: dict[str, list[str]] = {}
         for row in self.tables["clusters"]:
             if row.has("region"):
@@ -133,6 +137,15 @@ REFERENCES = (
     ("machines", "site", "site"),
     ("machines", "service", "service"),
     ("machines", "account", "account"),
+    ("site_hours", "site", "site"),
+    ("instrument_hours", "instrument", "instrument"),
+    ("usage_periods", "cluster", "cluster"),
+    ("cross_use", "cluster", "cluster"),
+    ("cross_use", "service", "service"),
+    ("cross_use", "consumer_cluster", "cluster"),
+    ("cross_use", "consumer", "service"),
+    ("usage_periods", "service", "service"),
+    ("usage_periods", "account", "account"),
 )
 
 
@@ -143,7 +156,10 @@ def _known_codes(package: Package) -> dict[str, set[str]]:
         "cluster": set(package.clusters),
         "place": set(package.clusters) | set(package.regions),
         "market": {row.text("market", row.text("cluster")) for row in tables["sites"]},
-    } | {name: {row.text(name) for row in tables[f"{name}s"]} for name in ("site", "rack", "service", "account")}
+    } | {
+        name: {row.text(name) for row in tables[f"{name}s"]}
+        for name in ("site", "rack", "service", "account", "instrument")
+    }
 
 
 def _check_references(package: Package) -> None:
@@ -158,6 +174,7 @@ def _check_references(package: Package) -> None:
     _check_owners(package, known)
     _check_rack_tables(package, known)
     _check_gwp(package)
+    _check_uncertainties(package)
 
 
 def _check_owners(package: Package, known: dict[str, set[str]]) -> None:
@@ -199,6 +216,18 @@ def _check_rack_use(package: Package, racks: dict[str, Row]) -> None:
             package.find("RACK_USE_CONFLICT", "package", "rack_use", row.number)
         elif rack and (row.text("rack"), row.text("resource")) not in resources:
             package.find("UNKNOWN_RESOURCE", "package", "rack_use", row.number)
+
+
+def _check_uncertainties(package: Package) -> None:
+    percent: dict[str, str] = {}
+    for row in package.tables["uncertainties"]:
+        table = row.text("source")
+        if row.text("code") not in {other.text(TABLES[table].key[0]) for other in package.tables[table]}:
+            package.find("UNKNOWN_SOURCE", "package", "uncertainties", row.number)
+        if row.has("factor"):
+            known = percent.setdefault(row.text("factor"), row.text("factor_percent"))
+            if Fraction(known) != row.exact("factor_percent"):
+                package.find("FACTOR_CONFLICT", "package", "uncertainties", row.number)
 
 
 def _check_gwp(package: Package) -> None:

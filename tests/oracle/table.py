@@ -36,6 +36,8 @@ LINES = (
     "scope3_embodied",
     "scope3_other",
 )
+# What an empty cell of a key stands for.
+DEFAULTS = {"resource_group": "default"}
 REQUIRED_TABLES = ("clusters", "sites", "services", "accounts", "racks", "usage")
 
 
@@ -172,7 +174,7 @@ TABLES = {
             "name": "text",
             "kind": "=standard core",
             "unit": "*text",
-            "split_key": "=physical revenue",
+            "split_key": "=physical revenue node_hours peak_weighted",
         },
     ),
     "accounts": TableSpec(("account",), {"account": "*own", "name": "text", "internal": "bool"}),
@@ -205,6 +207,42 @@ TABLES = {
             "quality": QUALITY,
         },
     ),
+    "site_hours": TableSpec(
+        ("site", "hour"), {"site": "*code", "hour": "*count", "kwh": "*amount", "residual_g_per_kwh": "amount"}
+    ),
+    "usage_periods": TableSpec(
+        ("cluster", "service", "account", "resource_group", "period"),
+        {
+            "cluster": "*code",
+            "service": "*code",
+            "account": "*code",
+            "resource_group": "code",
+            "period": "*count",
+            "quantity": "*amount",
+        },
+    ),
+    "uncertainties": TableSpec(
+        ("source", "code", "line"),
+        {
+            "source": "*=sites direct_gases assets shared_pools",
+            "code": "*code",
+            "line": "*=" + " ".join(LINES),
+            "activity_percent": "amount",
+            "factor": "code",
+            "factor_percent": "amount",
+        },
+    ),
+    "cross_use": TableSpec(
+        ("cluster", "service", "consumer_cluster", "consumer"),
+        {
+            "cluster": "*code",
+            "service": "*code",
+            "consumer_cluster": "*code",
+            "consumer": "*code",
+            "quantity": "*amount",
+        },
+    ),
+    "instrument_hours": TableSpec(("instrument", "hour"), {"instrument": "*code", "hour": "*count", "kwh": "*amount"}),
 }
 
 
@@ -272,6 +310,10 @@ def row_faults(name: str, row: Row) -> Iterator[str]:
         yield "MISSING_VALUE"
     if name == "direct_gases" and row.text("gas") == "CO2e" and not row.has("gwp_set"):
         yield "MISSING_VALUE"
+    if name == "uncertainties" and row.has("factor") != row.has("factor_percent"):
+        yield "MISSING_VALUE"
+    if name == "cross_use" and row.has("cluster") and row.text("cluster") == row.text("consumer_cluster"):
+        yield "BAD_VALUE"
     if name == "racks" and _power_range_is_upside_down(row):
         yield "BAD_VALUE"
 
@@ -300,7 +342,7 @@ def _duplicates(spec: TableSpec, file: str, rows: list[Row]) -> list[Finding]:
     seen: Counter[tuple[str, ...]] = Counter()
     findings = []
     for row in rows:
-        key = tuple(row.text(column) for column in spec.key)
+        key = tuple(row.text(column, DEFAULTS.get(column, "")) for column in spec.key)
         if key and seen[key]:
             findings.append(Finding("DUPLICATE_KEY", "package", file, row.number))
         seen[key] += 1

@@ -58,6 +58,33 @@ class Oracle:
             return [leaf for leaf in self.world.leaves if f"{leaf.account}/{leaf.resource_group}" == code]
         return [leaf for leaf in self.world.leaves if (kind, code) in self.above(leaf.account, leaf.month)]
 
+    def knows(self, who: str, kind: str, code: str, on: dt.date) -> bool:
+        """Whether a role of somebody reaches the node itself in a month: who has none knows it by name at most."""
+        if who == "operator":
+            return True
+        way = {(kind, code)}
+        if kind == RESOURCE_GROUP:
+            way |= set(self.above(code.split("/", maxsplit=1)[0], on))
+        elif kind == ACCOUNT:
+            way |= set(self.above(code, on))
+        elif kind != ENTERPRISE:
+            directory = code if kind in {DIRECTORY, MISCELLANEOUS} else self.world.made[code].directory.external_id
+            way |= {(DIRECTORY, directory), (ENTERPRISE, self.world.owners[directory])}
+            step = self.world.parents.get(code) if kind == GROUP else None
+            while step is not None:
+                way.add((GROUP, step))
+                step = self.world.parents.get(step)
+        return any(node in self.world.grants.get(who, []) for node in way)
+
     def visible(self, who: str, kind: str, code: str) -> list[Leaf]:
-        """Leaves below a node that somebody sees."""
-        return [leaf for leaf in self.below(kind, code) if self.sees(who, leaf)]
+        """Leaves that the node's numbers show: those below it that somebody sees, if they see the node itself."""
+        return [
+            leaf for leaf in self.below(kind, code) if self.sees(who, leaf) and self.knows(who, kind, code, leaf.month)
+        ]
+
+    def visible_as_is(self, who: str, kind: str, code: str, today: dt.date) -> list[Leaf]:
+        """The same by today's tree, as far as it is known: of a node that is not seen today, as it was."""
+        if kind in {ACCOUNT, RESOURCE_GROUP} or not self.knows(who, kind, code, today):
+            return self.visible(who, kind, code)
+        below = [leaf for leaf in self.world.leaves if (kind, code) in self.above(leaf.account, today)]
+        return [leaf for leaf in below if self.sees(who, leaf)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,20 +11,11 @@ from allocation.selectors import emissions
 from allocation.selectors.amounts import Method
 from allocation.selectors.cube import CubePage, Dimension, Grouping, cube
 from allocation.selectors.statuses import Presence
-from tests.read_model.oracle import ACCOUNT, RESOURCE_GROUP, Oracle
+from tests.read_model.oracle import Oracle
 from tests.read_model.test_by_month import NODES, NOW, PEOPLE, key, question
 from tests.read_model.world import METHOD_LINES, World, month
 
-if TYPE_CHECKING:
-    from tests.read_model.world import Leaf
-
-
-def below_today(world: World, kind: str, code: str) -> list[Leaf]:
-    oracle = Oracle(world)
-    if kind in {ACCOUNT, RESOURCE_GROUP}:
-        return oracle.below(kind, code)
-    today = NOW.date().replace(day=1)
-    return [leaf for leaf in world.leaves if (kind, code) in oracle.above(leaf.account, today)]
+TODAY = NOW.date().replace(day=1)
 
 
 @pytest.mark.parametrize("who", PEOPLE)
@@ -35,7 +25,7 @@ def test_amounts_are_those_of_the_visible_leaves_below_today(world: World, who: 
     nodes = {key(world, kind, code): (kind, code) for kind, code in NODES}
     found = emissions.by_month(question=asked, nodes=list(nodes))
     for node, (kind, code) in nodes.items():
-        leaves = [leaf for leaf in below_today(world, kind, code) if oracle.sees(who, leaf)]
+        leaves = oracle.visible_as_is(who, kind, code, TODAY)
         for point in found[node].points:
             want = sum(x.ug for x in leaves if x.month == point.month and x.line in METHOD_LINES["location_based"])
             assert (point.figure.ug(Method.LOCATION_BASED) or 0) == want, (who, kind, code, point.month)
@@ -59,8 +49,7 @@ def test_the_cube_regroups(world: World, dimension: Dimension) -> None:
             page = CubePage(1_000, Method.MARKET_BASED)
             node = key(world, kind, code)
             rows = cube(question=asked, nodes=[node], grouping=Grouping((dimension,)), page=page).rows
-            oracle = Oracle(world)
-            leaves = [x for x in below_today(world, kind, code) if oracle.sees(who, x)]
+            leaves = Oracle(world).visible_as_is(who, kind, code, TODAY)
             total = sum(x.ug for x in leaves if x.line in METHOD_LINES["market_based"])
             assert sum(row.figure.ug(Method.MARKET_BASED) or 0 for row in rows) == total, (who, code)
             if dimension is Dimension.ACCOUNT_GROUP:

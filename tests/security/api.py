@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from django.test import Client
@@ -17,22 +18,27 @@ from tests.security.worlds import MONTHS, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
     from tests.security.comparison import Findings
 
-PAGE = 8
+PAGE = 6
+_MONTHS_ALONE = """
+fragment Seen on HierarchyNode { emissions(period: $period, asOf: $moment) { complete } ...Months }
+fragment Months on HierarchyNode { now: emissions(period: $period) { byMonth { emissions { microgramsCO2e } } } }"""
 _FRAGMENT = """
 fragment Seen on HierarchyNode {
   id name access path { id name }
   emissions(period: $period) {
     complete
     total { microgramsCO2e status }
-    byMonth { month emissions { microgramsCO2e } }
+    byMonth { month emissions { microgramsCO2e status } }
     omissions { reason months accounts }
     byService(first: 20) { edges { node { emissions { microgramsCO2e } } } }
   }
+  asIs: emissions(period: $period, view: AS_IS) { byMonth { emissions { microgramsCO2e } } }
+  asOf: emissions(period: $period, asOf: $moment) { byMonth { emissions { microgramsCO2e } } }
   children(period: $period, first: 50) { totalCount edges { node { id } emissions { microgramsCO2e } } }
+  byName: children(period: $period, orderBy: NAME_ASC, first: 50) { edges { node { id name } } }
 }"""
 
 
@@ -43,6 +49,7 @@ class Api:
     world: World
     person: int
     findings: Findings
+    policies: bool = True
 
     def __post_init__(self) -> None:
         self.client = Client()
@@ -57,6 +64,9 @@ class Api:
         self.numbers, self.seen = model.numbers(self.person, self.world.now), model.seen(self.person, self.world.now)
         self.named = model.named(self.person, self.world.now)
         self.operator = model.is_operator(self.person)
+        # Between the publications where there are several: what was shown then, whatever was restated since.
+        shown = sorted({publication.published_at for publication in model.publications}) or [self.world.now]
+        self.moment = shown[len(shown) // 2]
         for start in range(0, len(nodes), PAGE):
             self._compare_page(nodes[start : start + PAGE])
 
@@ -64,14 +74,22 @@ class Api:
         fields = " ".join(f"n{number}: hierarchyNode(id: $i{number}) {{ ...Seen }}" for number in range(len(nodes)))
         names = ", ".join(f"$i{number}: ID!" for number in range(len(nodes)))
         variables: dict[str, Any] = {f"i{number}": identity(node) for number, node in enumerate(nodes)}
+        fragment = _FRAGMENT if self.policies else _MONTHS_ALONE
+        variables["moment"] = self.moment.isoformat()
         variables["period"] = {"from": format_month(MONTHS[0]), "until": format_month(shift(MONTHS[-1], 1))}
-        body = {"query": f"query({names}, $period: PeriodInput!) {{ {fields} }} {_FRAGMENT}", "variables": variables}
+        body = {
+            "query": f"query({names}, $period: PeriodInput!, $moment: DateTime!) {{ {fields} }} {fragment}",
+            "variables": variables,
+        }
         response = self.client.post("/graphql/", data=json.dumps(body), content_type="application/json")
         answer = json.loads(response.content)
         if "errors" in answer:
             raise AssertionError(f"world {self.world.seed}, {self.person}: {answer['errors'][:2]}")
         for number, node in enumerate(nodes):
-            self._compare_node(node, answer["data"][f"n{number}"])
+            if self.policies:
+                self._compare_node(node, answer["data"][f"n{number}"])
+            else:
+                self._compare_forgotten(node, answer["data"][f"n{number}"])
 
     def differ(self, *, leak: bool, about: str) -> None:
         """Note a difference."""
@@ -101,7 +119,26 @@ class Api:
         for step in answer["path"]:
             self.equal(f"{node} path", step["id"] in self._identities(), True)
         self._compare_emissions(node, answer["emissions"])
+        self._compare_views(node, answer["asIs"], answer["asOf"])
         self._compare_children(node, answer["children"])
+        names = [(edge["node"]["name"], edge["node"]["id"]) for edge in answer["byName"]["edges"]]
+        self.equal(f"{node} children by name", [name for name, _ in names], sorted(name for name, _ in names))
+        self.equal(
+            f"{node} the same children by name",
+            {one for _, one in names},
+            {edge["node"]["id"] for edge in answer["children"]["edges"]},
+        )
+
+    def _compare_forgotten(self, node: Node, answer: dict[str, Any] | None) -> None:
+        """Where the policy was forgotten the database gives each number as a whole or not at all."""
+        parts = [node]
+        if node.kind == ENTERPRISE:
+            parts = [one for one, known in self.world.model.directories.items() if known.enterprise == node]
+        for month, point in zip(MONTHS, answer["now"]["byMonth"] if answer else (), strict=answer is not None):
+            whole = [part for part in parts if self._whole(part, month)]
+            expected = sum(self.expected_ug(part, [month]) for part in whole)
+            found = int(point["emissions"]["microgramsCO2e"] or 0)
+            self.equal(f"{node} in {month}, policy forgotten", found, expected)
 
     def _identities(self) -> set[str]:
         nodes = {node for node, _ in self.named} | (set(self.world.model.nodes()) if self.operator else set())
@@ -111,7 +148,9 @@ class Api:
 
     def expected_ug(self, node: Node, months: Sequence[date]) -> int:
         """What the model adds up."""
-        return self.world.model.total_ug(self.person, node, months, self.world.now, visible=self.numbers)
+        return self.world.model.total_ug(
+            self.person, node, months, self.world.now, visible=self.numbers, seen=self.seen
+        )
 
     def _compare_emissions(self, node: Node, answer: dict[str, Any]) -> None:
         for month, point in zip(MONTHS, answer["byMonth"], strict=True):
@@ -120,6 +159,9 @@ class Api:
             self.equal(f"{node} in {month}", int(found or 0), expected)
             if found is None and self._is_there(node, month):
                 self.differ(leak=False, about=f"{node} in {month} has no value")
+            if not self._sees(node, month):
+                blank = {"microgramsCO2e": None, "status": "NOT_PERMITTED"}
+                self.equal(f"{node} in {month}, known by name", point["emissions"], blank)
         self.equal(f"{node} total", int(answer["total"]["microgramsCO2e"] or 0), self.expected_ug(node, MONTHS))
         shares = [int(edge["node"]["emissions"]["microgramsCO2e"] or 0) for edge in answer["byService"]["edges"]]
         self.equal(f"{node} by service", sum(shares), self.expected_ug(node, MONTHS))
@@ -130,12 +172,31 @@ class Api:
     def _whole(self, node: Node, month: date) -> bool:
         whole = Node(DIRECTORY, node.id) if node.kind == MISCELLANEOUS else node
         if node.kind == ENTERPRISE:
-            return all(
+            return self._sees(node, month) and all(
                 (directory, month) in self.numbers
                 for directory, known in self.world.model.directories.items()
                 if known.enterprise == node
             )
         return (whole, month) in self.numbers
+
+    def _sees(self, node: Node, month: date) -> bool:
+        """Whether a role reaches the node itself, so that some number of it may be shown."""
+        whole = Node(DIRECTORY, node.id) if node.kind == MISCELLANEOUS else node
+        return self.operator or (whole, month) in self.seen
+
+    def _compare_views(self, node: Node, as_is: dict[str, Any], as_of: dict[str, Any]) -> None:
+        """By today's tree, and as it was published on a date, where the node is seen as a whole."""
+        model, today = self.world.model, date(self.world.now.year, self.world.now.month, 1)
+        for month, is_now, was in zip(MONTHS, as_is["byMonth"], as_of["byMonth"], strict=True):
+            expected = model.total_ug(
+                self.person, node, [month], self.world.now, tree_month=today, visible=self.numbers, seen=self.seen
+            )
+            self.equal(f"{node} as is in {month}", int(is_now["emissions"]["microgramsCO2e"] or 0), expected)
+            found = int(was["emissions"]["microgramsCO2e"] or 0)
+            if self._whole(node, month):
+                self.equal(f"{node} as of a date in {month}", found, model.published_ug(node, [month], self.moment))
+            elif not self._sees(node, month):
+                self.equal(f"{node} as of a date in {month}", found, 0)
 
     def _is_there(self, node: Node, month: date) -> bool:
         """Whether a published number of a directory, group or account must not be blank."""

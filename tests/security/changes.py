@@ -125,8 +125,10 @@ class Changes:
     # --- Structure ----------------------------------------------------------------------------------
 
     def frozen(self, directory_id: int | None = None) -> list[date]:
-        """Published months."""
+        """Published months; operators restate them (`restate_what_moved`)."""
         del directory_id
+        if self.world.model.is_operator(self.actor):
+            return []
         return sorted({publication.month for publication in self.world.model.publications})
 
     def place_accounts(self) -> None:

@@ -301,6 +301,19 @@ class Model:
             return self.parent(self.resource_groups[leaf], tree_month) == Node(DIRECTORY, node.id)
         return node in self.path(leaf, tree_month)
 
+    def stood_below(self, leaf: Node, node: Node, publication: Publication) -> bool:
+        """The same by the tree with which a month was published."""
+        if node.kind == RESOURCE_GROUP:
+            return leaf == node
+        way: list[Node] = [self.resource_groups[leaf]]
+        while way[-1] in publication.parents:
+            way.append(publication.parents[way[-1]])
+        if way[-1].kind == DIRECTORY:
+            way.append(self.directories[way[-1]].enterprise)
+        if node.kind == MISCELLANEOUS:
+            return len(way) > 1 and way[1] == Node(DIRECTORY, node.id)
+        return node in way
+
     def total_ug(  # noqa: PLR0913 the question of a total has as many parts
         self,
         viewer: int | None,
@@ -311,23 +324,41 @@ class Model:
         tree_month: date | None = None,
         as_of: datetime | None = None,
         visible: set[Pair] | None = None,
+        seen: set[Pair] | None = None,
     ) -> int:
-        """The micrograms below a node that the viewer may see: the sum over the leaves that they may see.
+        """The micrograms that a node's numbers show: the sum over the leaves below it that the viewer may see.
 
-        `tree_month` None is as-was; a month groups all of history by the tree of that month (as-is). What may be seen
-        is decided in the month of the figure, whatever the view, and by today's roles, whatever `as_of`. `visible` is
-        the viewer's `numbers`, where the caller has worked them out already.
+        None of them in a month in which the viewer knows the node by name alone. `tree_month` None is as-was; a month
+        groups all of history by the tree of that month (as-is), if the viewer sees the node in that month. What may be
+        seen is decided in the month of the figure, whatever the view, and by today's roles, whatever `as_of`.
+        `visible` and `seen` are the viewer's `numbers` and `seen`, where the caller has worked them out already.
         """
-        if visible is None:
-            visible = self.numbers(viewer, now)
+        visible = self.numbers(viewer, now) if visible is None else visible
+        seen = self.seen(viewer, now) if seen is None else seen
+        itself = Node(DIRECTORY, node.id) if node.kind == MISCELLANEOUS else node
+        regrouped = (
+            tree_month is not None and node.kind not in {ACCOUNT, RESOURCE_GROUP} and (itself, tree_month) in seen
+        )
+        return sum(
+            ug
+            for month in months
+            if regrouped or (itself, month) in seen
+            for provider in set(self.accounts.values())
+            if (publication := self.shown(provider, month, as_of)) is not None
+            for leaf, ug in publication.figures.items()
+            if self.stands_below(leaf.resource_group, node, tree_month if tree_month and regrouped else month)
+            and (leaf.resource_group, month) in visible
+        )
+
+    def published_ug(self, node: Node, months: Iterable[date], as_of: datetime) -> int:
+        """The micrograms of a node as they were published on a date, by the tree of then; no permission is asked."""
         return sum(
             ug
             for month in months
             for provider in set(self.accounts.values())
             if (publication := self.shown(provider, month, as_of)) is not None
             for leaf, ug in publication.figures.items()
-            if self.stands_below(leaf.resource_group, node, tree_month or month)
-            and (leaf.resource_group, month) in visible
+            if self.stood_below(leaf.resource_group, node, publication)
         )
 
     def children(self, node: Node, months: Iterable[date]) -> dict[Node, set[date]]:

@@ -25,7 +25,7 @@ def _listed(field: str, row: str) -> str:
 
 _POINT = f"{{ emissions {NUMBERS} }}"
 _NODE_ROW = f"node {{ id }} emissions {NUMBERS}"
-_STAND = f"{{ counted {MASS} path {MASS} emissions {NUMBERS} intensityGramsPerKwh pathGramsPerKwh }}"
+_STAND = f"{{ counted {MASS} path {MASS} emissions {NUMBERS} intensityGramsPerKwh pathGramsPerKwh pathPercent }}"
 OF_A_NODE = {
     "its total": _summary(f"complete omissions {{ reason months accounts }} total {NUMBERS}"),
     "its total as of a date": f'emissions(period: $period, asOf: "2026-05-20T12:00:00Z") {{ total {NUMBERS} }}',
@@ -40,8 +40,10 @@ OF_A_NODE = {
     "by group": _summary(_listed("byAccountGroup(first: 15)", _NODE_ROW)),
     "by resource group": _summary(_listed("byResourceGroup(first: 15)", _NODE_ROW)),
     "its children": f"children(period: $period, first: 15) {{ totalCount {PAGE} edges {{ {_NODE_ROW} }} }}",
-    "its targets": f"""targets {{ id baseYear targetYear fiscalYearStart scopes base {NUMBERS} latest {_STAND}
-      years {_STAND} }}""",
+    "its targets": f"""emissions(period: $period) {{ complete }}
+      targets {{ id baseYear targetYear fiscalYearStart reductionPercent scopes base {NUMBERS} latest {_STAND} }}""",
+    "its targets by year": f"emissions(period: $period) {{ complete }} targets {{ years {_STAND} }}",
+    "its resource groups": f"... on Account {{ {_listed('resourceGroups(period: $period, first: 15)', _NODE_ROW)} }}",
     "its accounts": _listed("accounts(period: $period, first: 15)", _NODE_ROW),
 }
 
@@ -64,7 +66,8 @@ VALUES = f"""query($ids: [ID!]!, $period: PeriodInput!) {{
   dimensionValues(input: {{nodes: $ids, period: $period, dimension: ACCOUNT}}) {{
     {PAGE} edges {{ node {{ nodeId name }} }} }} }}"""
 RUNS = f"""{{ allocationRuns {{ {PAGE} edges {{ node {{ id details {{
-  attempt findings ledgerRows packageNumber percent requestedBy }} }} }} }} }}"""
+  attempt findings ledgerRows packageNumber percent requestedBy
+  transitions {{ attempt durationMs rows }} }} }} }} }} }}"""
 RESTATED = f"""query($id: ID!) {{ restatements {{ {PAGE} edges {{ node {{ id change(nodeId: $id) {{
   before {NUMBERS} after {NUMBERS} }}
   leaves(nodeId: $id) {{ {PAGE} edges {{ node {{ account lines {{ before after difference }} }} }} }} }} }} }} }}"""
@@ -84,7 +87,7 @@ EXPLAINED = """query($id: ID!, $month: Month!) {
 FACTORS = f"{{ emissionFactors {{ {PAGE} edges {{ node {{ value }} }} }} }}"
 _EXPORT = """id node { id } filesAll filesWritten percent rows sizeBytes files { rows sizeBytes link { url } }"""
 EXPORTS = f"""{{ exports {{ {PAGE} edges {{ node {{ {_EXPORT} }} }} }}
-  exportSchedules {{ {PAGE} edges {{ node {{ id node {{ id }} exports {{ edges {{ node {{ id }} }} }} }} }} }} }}"""
+  exportSchedules {{ {PAGE} edges {{ node {{ id node {{ id }} latestExport {{ id }} }} }} }} }}"""
 EXPORT_BY_ID = f"query($id: ID!) {{ node(id: $id) {{ id ... on Export {{ {_EXPORT} }} }} }}"
 PLACES = f"""query($period: PeriodInput!) {{
   locations(input: {{period: $period}}) {{ {PAGE} edges {{ node {{ code months {{
@@ -136,6 +139,7 @@ MUTATIONS = {
     "moveAccountGroup": 'input: {groupId: $group, parentId: $directory, month: "2026-09"}',
     "requestAllocation": 'input: {provider: "cloud", month: "2026-03"}',
     "publishRun": "input: {runId: $run}",
+    "cancelRun": "input: {runId: $run}",
     "withdrawRun": 'input: {runId: $run, reason: "x"}',
     "lockMonth": 'input: {provider: "cloud", month: "2026-03"}',
     "restateMonth": 'input: {runId: $run, cause: DATA, reason: "x"}',
@@ -156,6 +160,7 @@ OPEN = frozenset({"dismissRecommendation", "requestExport", "scheduleExport"})
 OPERATIONS = frozenset(
     {
         "requestAllocation",
+        "cancelRun",
         "publishRun",
         "withdrawRun",
         "lockMonth",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from allocation.engine.clusters import plan_cluster
@@ -18,6 +19,7 @@ from allocation.engine.lineage.leaves import (
 from allocation.engine.lineage.origins import postings
 from allocation.engine.lineage.services import add_services, flow_rows
 from allocation.engine.lineage.steps import Graph, Place, PlaceKind, behind, brought_together
+from allocation.engine.peaks import read_peaks
 from allocation.engine.plan import Plan, survey
 from allocation.engine.recipients import resolve_cluster
 from allocation.engine.rows import rows
@@ -25,7 +27,6 @@ from allocation.engine.units import exact_sum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from fractions import Fraction
 
     from allocation.engine.frames import Activity, Usage
     from allocation.engine.lineage.leaves import Target
@@ -63,6 +64,19 @@ class Lineage:
         return exact_sum(self.exact.values())
 
 
+class NotTraceableError(Exception):
+    """The month uses something that lineages do not take apart."""
+
+
+def beyond_version_1(activity: Activity) -> list[str]:
+    """Return what the month uses of the format's extensions that lineages do not take apart."""
+    options = activity.header.options
+    found = [f"matching = {options.matching}"] if options.matching != "monthly" else []
+    found += [] if options.pool_base == "external" else [f"pool_base = {options.pool_base}"]
+    used = [name for name in ("cross_use", "usage_periods") if name in activity.tables and len(activity.tables[name])]
+    return found + [f"{name}.csv" for name in used]
+
+
 def trace(  # noqa: PLR0913 what settle takes, and what is asked
     activity: Activity,
     target: Target,
@@ -84,9 +98,13 @@ def trace(  # noqa: PLR0913 what settle takes, and what is asked
         racks_apart: racks shown one by one on a line; the others are brought together.
 
     Raises:
+        NotTraceableError: the month uses something beyond version 1 of the format that is not taken apart yet.
         PackageRejectedError: CLOSED_CLASS, if the options call it an error.
         ArithmeticError: the steps do not multiply back to what the engine computes.
     """
+    beyond = beyond_version_1(activity)
+    if beyond:
+        raise NotTraceableError(", ".join(beyond))
     findings = Findings()
     found = survey(activity, findings)
     findings.raise_if_rejected()
@@ -95,8 +113,9 @@ def trace(  # noqa: PLR0913 what settle takes, and what is asked
     own_teams = (str(row.account) for row in rows(activity.tables["accounts"]) if row.internal)
     internal = frozenset({INTERNAL_REST, *own_teams})
     place = plan_cluster(here, found.contents, options, findings)
-    plan = Plan(options, core, internal, {target.cluster: place}, found.places.regions, (), found.sites)
-    resolution = resolve_cluster(plan, target.cluster, usage, history, findings)
+    peaks = read_peaks(activity.tables, core, Fraction(options.closure_tolerance), findings)
+    plan = Plan(options, core, internal, {target.cluster: place}, found.places.regions, (), found.sites, peaks)
+    resolution = resolve_cluster(plan, target.cluster, usage, history, {}, findings)
     traced = _Traced(activity, found, plan, resolution, target)
     chosen = place.lines if lines is None else [line for line in place.lines if line in lines]
     return [traced.line(line, racks_apart) for line in chosen]

@@ -22,7 +22,7 @@ from allocation.engine.frames import TABLES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from allocation.engine.frames import Activity, Finding
+    from allocation.engine.frames import Activity, Finding, Header
     from allocation.exchange.package.usage import UsageCodes
 
 
@@ -32,9 +32,10 @@ class ContentDigest:
     def __init__(self, activity: Activity, max_rejected_rows: int) -> None:
         self._hash = hashlib.sha256()
         self._codes: dict[str, pa.Array] = {}
-        self._add(dataclasses.asdict(activity.header), max_rejected_rows)
+        self._add(_used(activity.header), max_rejected_rows)
         for name, table in TABLES.items():
-            if name in activity.tables:
+            # A table beyond version 1 that is not used leaves the digest as it was before there was one.
+            if name in activity.tables and not (table.beyond and activity.tables[name].empty):
                 frame = activity.tables[name]
                 self._add(name, *(frame[column.name].to_list() for column in table.columns))
 
@@ -61,3 +62,10 @@ class ContentDigest:
     def _add(self, *parts: object) -> None:
         for part in parts:
             self._hash.update(json.dumps(part, default=str, sort_keys=True).encode() + b"\n")
+
+
+def _used(header: Header) -> dict[str, object]:
+    """Return the header; an option beyond version 1 that is not used leaves the digest as it was before."""
+    beyond = {field.name: field.default for field in dataclasses.fields(header.options)}
+    options = dataclasses.asdict(header.options).items()
+    return dataclasses.asdict(header) | {"options": {name: value for name, value in options if value != beyond[name]}}

@@ -23,6 +23,7 @@ _UNKNOWN: Final[Mapping[str, str]] = {
     "services": "UNKNOWN_SERVICE",
     "accounts": "UNKNOWN_ACCOUNT",
     "racks": "UNKNOWN_RACK",
+    "instruments": "UNKNOWN_INSTRUMENT",
     "markets": "UNKNOWN_MARKET",
 }
 _CLUSTER_OR_REGION: Final = ("clusters", "regions")
@@ -41,8 +42,8 @@ class _Codes:
 
     @classmethod
     def of(cls, tables: Mapping[str, pd.DataFrame]) -> _Codes:
-        by_table = {name: frozenset(tables[name][TABLES[name].key[0]]) for name in ("clusters", "sites", "racks")}
-        by_table |= {name: frozenset(tables[name][TABLES[name].key[0]]) for name in ("services", "accounts")}
+        named = ("clusters", "sites", "racks", "services", "accounts", "instruments")
+        by_table = {name: frozenset(tables[name][TABLES[name].key[0]]) for name in named}
         by_table["regions"] = frozenset(tables["clusters"]["region"].dropna())
         sites = tables["sites"]
         by_table["markets"] = frozenset(sites["market"].where(sites["market"].notna(), sites["cluster"]))
@@ -66,6 +67,7 @@ def check_references(header: Header, tables: Mapping[str, pd.DataFrame], finding
     _check_sites(tables, findings)
     _check_roles(tables, findings)
     _check_step_down(header, codes, findings)
+    _check_uncertainties(tables, findings)
 
 
 def _rows(frame: pd.DataFrame, *names: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
@@ -142,3 +144,16 @@ def _check_step_down(header: Header, codes: _Codes, findings: Findings) -> None:
         if not codes.hold(service, ("services",)):
             message = f"step_down_order: there is no service {shown(service)}"
             findings.reject("BAD_OPTION", MANIFEST, message, field="step_down_order")
+
+
+def _check_uncertainties(tables: Mapping[str, pd.DataFrame], findings: Findings) -> None:
+    """Every uncertainty is about a row of the package, and a factor has one uncertainty."""
+    percents: dict[str, object] = {}
+    columns = "source", "code", "factor", "factor_percent"
+    for row, (source, code, factor, percent) in _rows(tables["uncertainties"], *columns):
+        if code not in set(tables[source][TABLES[source].key[0]]):
+            message = f"{shown(code)} is not among the {source}"
+            findings.reject("UNKNOWN_SOURCE", "uncertainties.csv", message, row=row, field="code")
+        if factor is not None and percents.setdefault(factor, percent) != percent:
+            message = f"factor {shown(factor)} has an uncertainty of {percents[factor]} % already"
+            findings.reject("FACTOR_CONFLICT", "uncertainties.csv", message, row=row, field="factor_percent")

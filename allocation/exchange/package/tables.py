@@ -51,6 +51,10 @@ def read_table(table: Table, text: str, findings: Findings) -> pd.DataFrame:
         _check_set(sheet, columns)
     if table.name == "racks":
         _check_profile(sheet, columns)
+    if table.name == "uncertainties":
+        _check_factor(sheet, columns)
+    if table.name == "cross_use":
+        _check_clusters(sheet, columns)
     frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
     frame["row"] = pd.Series(sheet.numbers, dtype="int64")
     return frame
@@ -157,3 +161,19 @@ def _check_profile(sheet: _Sheet, columns: Mapping[str, list[Value]]) -> None:
     for number, idle_w, max_w in zip(sheet.numbers, columns["idle_w"], columns["max_w"], strict=True):
         if isinstance(idle_w, Decimal) and isinstance(max_w, Decimal) and max_w < idle_w:
             sheet.refuse("BAD_VALUE", "max_w is below idle_w", number, "max_w")
+
+
+def _check_clusters(sheet: _Sheet, columns: Mapping[str, list[Value]]) -> None:
+    """Report use across clusters within one: that stands in service_use.csv."""
+    for number, cluster, other in zip(sheet.numbers, columns["cluster"], columns["consumer_cluster"], strict=True):
+        if number not in sheet.faulty and cluster == other:
+            message = f"consumer_cluster {shown(str(other))} is the cluster itself: see service_use.csv"
+            sheet.refuse("BAD_VALUE", message, number, "consumer_cluster")
+
+
+def _check_factor(sheet: _Sheet, columns: Mapping[str, list[Value]]) -> None:
+    """Report factors without an uncertainty, and uncertainties of no factor."""
+    for number, factor, percent in zip(sheet.numbers, columns["factor"], columns["factor_percent"], strict=True):
+        if number not in sheet.faulty and (factor is None) != (percent is None):
+            column = "factor" if factor is None else "factor_percent"
+            sheet.refuse("MISSING_VALUE", "factor and factor_percent go together", number, column)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from accounts.months import parse_month
 from accounts.services.refusal import Refusal
@@ -14,7 +13,7 @@ from allocation.services.proof import ProofError
 from allocation.services.publication import publish_run
 from allocation.services.restatement import restate_month
 from allocation.services.runs import newest_package, newest_ready_run
-from allocation.services.system import system
+from allocation.services.system import database_now, system
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -39,7 +38,7 @@ class Command(BaseCommand):
         reason: str,
         **_options: Any,  # noqa: ANN401 Django's
     ) -> None:
-        viewer = system(timezone.now())
+        viewer = system(database_now())
         try:
             package = newest_package(provider_code=provider, month=parse_month(month))
             run = newest_ready_run(package)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from accounts.months import parse_month
 from accounts.services.refusal import Refusal
@@ -20,7 +19,7 @@ from allocation.services.progress import Progress, findings_of, progress_of
 from allocation.services.proof import ProofError
 from allocation.services.publication import publish_run
 from allocation.services.runs import newest_package, request_run
-from allocation.services.system import system
+from allocation.services.system import database_now, system
 from carbon.services import ServiceError, Services, StopRequestedError, stop_requests, worker, worker_answers
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class Command(BaseCommand):
     def handle(self, *, month: str, provider: str, publish: bool, again: bool, **_options: Any) -> None:  # noqa: ANN401 Django's
         try:
             package = newest_package(provider_code=provider, month=parse_month(month))
-            run = request_run(viewer=system(timezone.now()), package_id=package.pk, again=again)
+            run = request_run(viewer=system(database_now()), package_id=package.pk, again=again)
         except (Refusal, ValueError) as error:
             raise CommandError(str(error)) from error
         progress = self._bring_to_its_end(run.pk)
@@ -89,7 +88,7 @@ class Command(BaseCommand):
 
     def _publish(self, run_id: int) -> None:
         try:
-            publication = publish_run(viewer=system(timezone.now()), run_id=run_id)
+            publication = publish_run(viewer=system(database_now()), run_id=run_id)
         except (Refusal, ProofError) as error:
             raise CommandError(str(error)) from error
         self.stderr.write(f"published: {publication}")

@@ -31,7 +31,6 @@ from accounts.services.import_directory import (
 )
 from accounts.services.quotas import QuotaExceeded
 from accounts.services.refusal import PermissionDenied
-from accounts.services.timeline import MonthPublished
 from tests.factories import hierarchy as make
 from tests.factories import people
 
@@ -109,8 +108,16 @@ def test_published_months_are_not_changed_in_passing() -> None:
     _load(_example())
     document = _example()
     document["accounts"][1]["memberships"][1]["group"] = "shops"
-    with pytest.raises(MonthPublished):
-        _load(document, frozen_months={"nimbus": {make.month("2025-10")}})
+    document["directories"][0]["groups"][1]["parents"][0]["to"] = "2025-08"
+    document["directories"][0]["groups"][1]["parents"][1]["from"] = "2025-08"
+    with pytest.raises(DocumentRefused) as refused:
+        _load(document, frozen_months={"nimbus": {make.month(f"2025-{number:02}") for number in range(6, 13)}})
+    assert [(fault.where, fault.field, fault.code) for fault in refused.value.faults] == [
+        ("directories[0].groups[1]", "parents", "MONTH_PUBLISHED"),
+        ("accounts[1]", "memberships", "MONTH_PUBLISHED"),
+    ]
+    assert "2025-07" in refused.value.faults[0].message
+    assert "2025-09, 2025-10, 2025-11 and 1 more" in refused.value.faults[1].message
     assert not AuditEntry.objects.filter(action="move_account").exists()
     _load(document, frozen_months={"nimbus": {make.month("2025-08")}, "other": {make.month("2025-10")}})
 

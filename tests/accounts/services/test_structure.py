@@ -223,7 +223,7 @@ def test_a_new_parent_cannot_take_the_months_of_the_former_one() -> None:
         )
 
 
-def test_published_months_are_changed_by_operators_only() -> None:
+def test_published_months_change_for_nobody_but_a_restatement() -> None:
     root = make.directory()
     a, b = make.group("a", root), make.group("b", root)
     x = make.account("x", [(a, "2025-01", None)])
@@ -249,8 +249,9 @@ def test_published_months_are_changed_by_operators_only() -> None:
     move(people.viewing(user), "2026-06")
     # Those of the months that do not change may be published.
     move(people.viewing(user), "2026-06")
-    move(_boss(), "2026-04")
-    assert _places(x)[0] == (root.pk, a.pk, "2025-01", "2026-04")
+    with pytest.raises(MonthPublished):
+        move(_boss(), "2026-04")
+    assert _places(x) == [(root.pk, a.pk, "2025-01", "2026-06"), (root.pk, b.pk, "2026-06", None)]
 
 
 def test_accounts_join_move_between_directories_and_leave() -> None:

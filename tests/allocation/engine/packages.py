@@ -19,6 +19,7 @@ import pandas as pd
 from allocation.engine.frames import ENERGY_LINE, QUALITIES, TABLES, Activity, Header, Kind, Usage
 from allocation.engine.options import effective_options
 from allocation.engine.plan import prepare
+from allocation.engine.reach import reach_of
 from allocation.engine.settle import exact_amounts, settle
 from allocation.engine.units import months_between
 from allocation.engine.usage import combine
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from allocation.engine.frames import Column, Finding, Ledger
     from allocation.engine.plan import Plan
-    from allocation.engine.settle import Exact
+    from allocation.engine.settle import Exact, Leaf
     from tests.oracle.draft import Draft
 
 Rows = list[dict[str, str]]
@@ -87,6 +88,10 @@ class Package:
                 regional = code_usage([row for row in rows if row["cluster"] == region])
                 return combine(own, regional, len(clusters))
         return own
+
+    def elsewhere(self, cluster: str, plan: Plan) -> dict[str, Usage]:
+        """Return the usage of the clusters that the services of `cluster` serve."""
+        return {code: self.usage(code, plan) for code in reach_of(plan.clusters, cluster).clusters}
 
     def history(self, earlier: Sequence[Package]) -> list[Package]:
         """Return the newest package of each month that `previous_shares` may use, latest month first.
@@ -167,7 +172,7 @@ def settle_all(package: Package, earlier: Sequence[Package] = ()) -> tuple[list[
     ledgers = []
     for cluster in plan.clusters:
         history = [it.usage(cluster, its_plan) for it, its_plan in past if cluster in its_plan.clusters]
-        ledgers.append(settle(plan, cluster, package.usage(cluster, plan), history))
+        ledgers.append(settle(plan, cluster, package.usage(cluster, plan), history, package.elsewhere(cluster, plan)))
     return ledgers, [*plan.findings, *(finding for ledger in ledgers for finding in ledger.findings)]
 
 
@@ -177,8 +182,13 @@ def exact(package: Package) -> dict[tuple[str, str, str, str, str], Exact]:
     return {
         (cluster, *leaf): amount
         for cluster in plan.clusters
-        for leaf, amount in exact_amounts(plan, cluster, package.usage(cluster, plan)).items()
+        for leaf, amount in settled(plan, cluster, package).items()
     }
+
+
+def settled(plan: Plan, cluster: str, package: Package) -> dict[Leaf, Exact]:
+    """Return the exact amounts of the leaves of a cluster."""
+    return exact_amounts(plan, cluster, package.usage(cluster, plan), (), package.elsewhere(cluster, plan))
 
 
 def rows_of(ledger: Ledger) -> Iterable[tuple[tuple[str, str, str, str], str, int, int]]:

@@ -58,6 +58,11 @@ ENGINE = {
     "NO_SOURCE",
     "DEPENDENCIES_IGNORED",
     "LINE_EXCLUDED",
+    "HOURS_INCOMPLETE",
+    "INSTRUMENT_EXCEEDED",
+    "HOURS_IGNORED",
+    "PERIODS_IGNORED",
+    "PERIOD_GAP",
 }
 """Codes of the format that the engine finds."""
 

@@ -178,3 +178,27 @@ def test_shares_are_rounded_half_to_even() -> None:
     halves = [Fraction(n, 2_000_000) for n in (0, 1, 3, 5, 2_000_000)] + [Fraction(0)]
 
     assert shares_ppm(factors, halves) == [0, 0, 2, 2, 1_000_000, 0]
+
+
+@pytest.mark.parametrize(
+    ("factor", "rounded"),
+    [
+        (Fraction(1, 2), 0),
+        (Fraction(3, 2), 2),
+        (Fraction(1, 2) + Fraction(1, 2**70), 1),
+        (Fraction(1, 2) - Fraction(1, 2**70), 0),
+        (Fraction(3, 2) - Fraction(1, 2**70), 1),
+    ],
+)
+def test_halves_are_told_from_what_is_next_to_them(factor: Fraction, rounded: int) -> None:
+    scale = scale_of([(0, 1)], 1)
+    products, integers = apportion(scale, [Fraction(9)], 9)
+
+    assert estimated_integers(scale, [Fraction(9)], [factor], integers, products).tolist() == [rounded]
+
+
+def test_a_leaf_that_is_too_large_is_told_by_its_block() -> None:
+    with pytest.raises(LeafTooLargeError, match=r"a leaf of block 1 is above 9223372036854775807") as error:
+        apportion(scale_of([(0, 1), (1, 1)], 2), [Fraction(0), Fraction(2**63)], 2**63)
+
+    assert error.value.block == 1

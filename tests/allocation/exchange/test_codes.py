@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = dt.datetime(2025, 8, 1, tzinfo=dt.UTC)
-OF_THE_RUN = frozenset({"NEGATIVE_NET_USAGE", "NO_USAGE_FALLBACK", "EMPTY_CLUSTER", "NO_SOURCE"})
+OF_THE_RUN = frozenset({"NEGATIVE_NET_USAGE", "NO_USAGE_FALLBACK", "EMPTY_CLUSTER", "NO_SOURCE", "PERIOD_GAP"})
 """Flags that only a run can give: they need the usage of each cluster."""
 
 

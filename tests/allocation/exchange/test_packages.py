@@ -98,6 +98,27 @@ def full_sample() -> Sample:
             ["m1", "k1", "s2", "a2", "", "100", "100"],
             ["m2", "k1", "s2", "a2", "g, h", "100.5", "720"],
         ],
+        "site_hours": [
+            ["site", "hour", "kwh", "residual_g_per_kwh"],
+            ["i1", "0", "1.5", ""],
+            ["i1", "719", "1", "7.25"],
+        ],
+        "uncertainties": [
+            ["source", "code", "line", "activity_percent", "factor", "factor_percent"],
+            ["sites", "i1", "scope2_lbm", "2.5", "grid", "10"],
+            ["assets", "x", "scope3_embodied", "", "", ""],
+        ],
+        "cross_use": [
+            ["cluster", "service", "consumer_cluster", "consumer", "quantity"],
+            ["k1", "s2", "k2", "s1", "0.5"],
+            ["k2", "s2", "k3", "s2", "0"],
+        ],
+        "usage_periods": [
+            ["cluster", "service", "account", "resource_group", "period", "quantity"],
+            ["k1", "s1", "a1", "team 1, east", "3", "2.5"],
+            ["k1", "s1", "a1", "", "0", "0"],
+        ],
+        "instrument_hours": [["instrument", "hour", "kwh"], ["e1", "7", "0.5"]],
     }
     return sample
 

@@ -36,6 +36,6 @@ ALTER TABLE allocation_usagerow DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL S
 
 class Migration(migrations.Migration):
 
-    dependencies = [("allocation", "0010_service_intensities")]
+    dependencies = [("allocation", "0012_beyond_version_1")]
 
     operations = [migrations.RunSQL(POLICIES, DROP)]

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0004_lean_indexes'),
-        ('allocation', '0011_usage_row_level_security'),
+        ('allocation', '0013_usage_row_level_security'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

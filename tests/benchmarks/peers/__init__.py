@@ -1,0 +1,1 @@
+"""What somebody would use instead, on the same data. Reported, never gated."""

@@ -1,0 +1,68 @@
+"""Questions that are heavy by their shape: a very wide node, today's tree over all months, a large cube."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from accounts.months import format_month, shift
+from tests.benchmarks.client import Client, token_of
+from tests.benchmarks.enterprise import FIRST_MONTH, Shape, build
+from tests.benchmarks.figure import Figure
+from tests.benchmarks.stopwatch import repeat, say
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from tests.benchmarks.enterprise import LargeEnterprise
+
+WIDE = "wide"
+
+
+def shape_figures(url: str, large: LargeEnterprise, chosen: argparse.Namespace, node: str) -> Iterator[Figure]:
+    """Ask each question so many times."""
+    period = _period(chosen.months)
+    group = f'{{kind: ACCOUNT_GROUP, externalId: "g1", provider: "{large.code}", within: "{large.code}"}}'
+    cube = f'{{nodes: ["{node}"], period: {period}, granularity: MONTH, groupBy: [SERVICE, CLUSTER], first: 100}}'
+    asked = {
+        "cube month × service × location, first 100": f"{{ emissions(input: {cube}) {{ rows {{ edges {{ node"
+        " { span { label } values { code } emissions { kgCO2e } } } } } }",
+        f"a group as it is today, {chosen.months} months": f"{{ hierarchyNode(by: {group}) {{ emissions("
+        f"period: {period}, view: AS_IS) {{ total {{ kgCO2e }} byMonth {{ label emissions {{ kgCO2e }} }} }} }} }}",
+        f"the enterprise as it is today, {chosen.months} months": f'{{ hierarchyNode(id: "{node}") {{ emissions('
+        f"period: {period}, view: AS_IS) {{ total {{ kgCO2e }} byMonth {{ label emissions {{ kgCO2e }} }} }} }} }}",
+        "the accounts of a group by emissions, first 10": f"{{ hierarchyNode(by: {group}) {{ accounts(period: {period},"
+        " orderBy: EMISSIONS_DESC, first: 10) { edges { node { id } emissions { kgCO2e } } } } }",
+    }
+    client = Client(url, token_of(large.viewer, timezone.now()))
+    work = f"{large.account_count:,} accounts, {large.group_count:,} groups, {chosen.months} months"
+    for name, query in asked.items():
+        yield from _figures(client, work, name, query, chosen.times)
+    if chosen.wide:
+        yield from _wide(url, chosen)
+
+
+def _wide(url: str, chosen: argparse.Namespace) -> Iterator[Figure]:
+    """One group with very many subgroups."""
+    large = build(Shape(WIDE, chosen.wide, chosen.wide, chosen.months, top=1, branches=0, pairs=1))
+    client = Client(url, token_of(large.viewer, timezone.now()))
+    work = f"a node with {chosen.wide - 1:,} groups"
+    for months in sorted({1, min(12, chosen.months), chosen.months}):
+        query = (
+            f'{{ hierarchyNode(by: {{kind: ACCOUNT_GROUP, externalId: "g1", provider: "{WIDE}", within: "{WIDE}"}})'
+            f" {{ children(period: {_period(months)}, first: 10) {{ edges {{ node {{ id name }}"
+            " emissions { kgCO2e } } } } }"
+        )
+        yield from _figures(client, work, f"children by emissions, {months} months", query, chosen.times)
+
+
+def _figures(client: Client, work: str, name: str, query: str, times: int) -> Iterator[Figure]:
+    say(f"  {name} …")
+    taken = repeat(lambda: client.ask(query), times=times)
+    yield Figure("shapes", work, f"{name}: p50", taken.p50_ms, "ms", f"p95 {taken.p95_ms:,.0f} ms; goal ≤ 100")
+
+
+def _period(month_count: int) -> str:
+    return f'{{from: "{format_month(FIRST_MONTH)}", until: "{format_month(shift(FIRST_MONTH, month_count))}"}}'

@@ -1,0 +1,80 @@
+"""A small disk for new tables, so that it can be full: a tablespace on a memory file system, where we may mount one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from django.db import connection
+from psycopg import sql
+
+from carbon.embedded.account import server_account
+from carbon.embedded.folders import outside_folder, owned_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SIZE_MIB = 1024
+
+
+def disk_folder(state: Path) -> Path:
+    """Where the disk is mounted: PostgreSQL's account has to reach it."""
+    return outside_folder(state) / "disk"
+
+
+class SmallDisk:
+    """The mounted file system, and the tablespace that new tables of the database go to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._filler = folder / "filler"
+
+    @classmethod
+    def mounted(cls, folder: Path) -> SmallDisk | None:
+        """Mount it and use it; None where this account may not mount."""
+        if os.geteuid() != 0:
+            return None
+        owned_folder(folder.parent, 0o711)
+        folder.mkdir(exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=0711", "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            return None
+        account = server_account()
+        tables = folder / "tables"
+        tables.mkdir(mode=0o700)
+        os.chown(tables, account.uid, account.gid)
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL("CREATE TABLESPACE small LOCATION {}").format(sql.Literal(str(tables))))
+            name = sql.Identifier(str(connection.settings_dict["NAME"]))
+            cursor.execute(sql.SQL("ALTER DATABASE {} SET default_tablespace = 'small'").format(name))
+        connection.close()
+        return cls(folder)
+
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        """Leave no byte free, for a while."""
+        try:
+            with self._filler.open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+                while True:
+                    filler.write(bytes(1 << 16))
+            with self._filler.open("ab", buffering=0) as filler, contextlib.suppress(OSError):
+                while True:
+                    filler.write(b"0")
+            yield
+        finally:
+            self._filler.unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        """Room that is left."""
+        return shutil.disk_usage(self._folder).free
+
+
+def unmount(folder: Path) -> None:
+    """Take the file system away, if it is there."""
+    if os.path.ismount(folder):
+        subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
+        folder.rmdir()

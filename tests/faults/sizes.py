@@ -1,0 +1,103 @@
+"""How large a campaign is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True)
+class Size:
+    """Numbers of faults, of work, and of processes.
+
+    `deaths` and `halts` are for each of the named `steps`, by default of all; `others` by kind (the methods of
+    `tests.faults.injury.Injury`).
+    `reads` is how many whole answers the reader of torn months has to get; 0 means that there is none.
+    `peace_seconds` is how long the end of all work is waited for.
+    `disk_and_clock` says whether a small disk and wrong clocks are arranged.
+    """
+
+    deaths: int
+    halts: int
+    steps: tuple[str, ...] = ()
+    others: dict[str, int] = field(default_factory=dict)
+    units: int = 12
+    workers: int = 1
+    processes: int = 2
+    whole_workers: float = 0.03
+    reads: int = 0
+    disk_and_clock: bool = False
+    peace_seconds: float = 150
+    pause_seconds: float = 0.15
+    minutes: float = 20
+
+
+def scaled(size: Size, factor: float) -> Size:
+    """The same campaign with more or fewer faults and reads, but at least one of each kind that it has."""
+
+    def times(count: int) -> int:
+        return max(1, round(count * factor)) if count else 0
+
+    others = {kind: times(count) for kind, count in size.others.items()}
+    return replace(size, deaths=times(size.deaths), halts=times(size.halts), others=others, reads=times(size.reads))
+
+
+FULL = Size(
+    deaths=12,
+    halts=2,
+    others={
+        "worker_process": 90,
+        "worker": 12,
+        "clock_process": 20,
+        "broker_server": 20,
+        "postgres_server": 25,
+        "postgres_process": 40,
+        "connection_cut": 110,
+        "queues_emptied": 30,
+        "message_again": 120,
+        "two_publish": 60,
+        "two_schedulers": 60,
+        "lease_lost": 80,
+        "clock_jump": 30,
+        "disk_full": 10,
+        "cancel": 50,
+    },
+    units=60,
+    workers=2,
+    reads=10_000,
+    disk_and_clock=True,
+    minutes=25,
+)
+SHORT = Size(
+    deaths=1,
+    halts=0,
+    others={
+        "worker_process": 2,
+        "clock_process": 1,
+        "broker_server": 1,
+        "postgres_server": 1,
+        "postgres_process": 1,
+        "connection_cut": 2,
+        "queues_emptied": 1,
+        "message_again": 2,
+        "two_publish": 2,
+        "two_schedulers": 1,
+        "lease_lost": 2,
+        "cancel": 1,
+    },
+    units=9,
+    reads=50,
+    pause_seconds=0.1,
+    whole_workers=0,
+    minutes=4,
+)
+
+# Dying between two of its commits is enough to find the naive task out; other named steps it does not have.
+NAIVE = Size(
+    deaths=6,
+    halts=0,
+    steps=("chunk committed",),
+    peace_seconds=30,
+    others={"worker_process": 6, "message_again": 8, "connection_cut": 4},
+    units=9,
+    minutes=4,
+)

@@ -1,0 +1,1 @@
+"""What fuzzers of others find: run by `make fuzz`."""

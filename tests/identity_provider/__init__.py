@@ -1,0 +1,1 @@
+"""An identity provider for tests: the OpenID Connect of django-oauth-toolkit, in a process of its own."""
