@@ -27,8 +27,8 @@ def test_equal_heights_pay_alike_and_nothing_pays_nothing() -> None:
     assert shapley([]) == []
 
 
-@settings(deadline=None)  # 120 orders of fractions take their time on a busy machine
-@given(st.lists(st.fractions(0, 100), min_size=1, max_size=5))
+@settings(deadline=None)  # 720 orders of fractions take their time on a busy machine
+@given(st.lists(st.fractions(0, 100), min_size=1, max_size=6))
 def test_the_closed_form_is_the_average_over_all_orders(heights: list[Fraction]) -> None:
     values = shapley(heights)
 
