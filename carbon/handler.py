@@ -18,7 +18,7 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,7 +38,10 @@ _WITHOUT_DATABASE: Final = (
 
 
 def _asks_the_api(request: HttpRequest) -> bool:
-    return request.path == reverse("graphql")
+    try:
+        return request.path == reverse("graphql")
+    except NoReverseMatch:  # the addresses of another project around our handler
+        return False
 
 
 class Handler(ASGIHandler):

@@ -72,8 +72,9 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Last: a function, through which carbon.handler cannot look for layers that need no thread.
+    "allauth.account.middleware.AccountMiddleware",
 ]
 
 TEMPLATES = [

@@ -39,7 +39,7 @@ def answer_of(handler: ASGIHandler, method: str, path: str, headers: dict[str, s
             await sync_to_async(connections.close_all)()
 
     response = asyncio.run(answered())
-    changing = {"X-Correlation-Id", "Set-Cookie", "Content-Length"}
+    changing = {"X-Correlation-Id", "Set-Cookie", "Content-Length", "Expires"}
     return response.status_code, {name: value for name, value in response.headers.items() if name not in changing}
 
 

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from django.db import connection
 from psycopg import sql
 
-from allocation.models import LEGAL_TRANSITIONS, PROVED, AllocationRun, Publication, PublishedMonth, RunState
+from allocation.models import (
+    LEGAL_TRANSITIONS,
+    PROVED,
+    AllocationRun,
+    ContainerTotal,
+    Publication,
+    PublishedMonth,
+    RunState,
+)
 from allocation.services.proof import ProofError, check_proof
 from allocation.services.verification import verify_published_months
 from tests.faults.units import exported
@@ -22,11 +30,7 @@ if TYPE_CHECKING:
     from tests.faults.units import Shown, Unit
     from tests.faults.warrants import Death
 
-PARTITIONS = {
-    "allocation_ledgerrow": "run_id",
-    "allocation_accounttotal": "run_id",
-    "allocation_containertotal": "publication_id",
-}
+PARTITIONED = ("allocation_ledgerrow", "allocation_accounttotal")
 
 
 @dataclass
@@ -77,16 +81,17 @@ class Inspection:
         self.expect(current.publication_id == chain[-1].pk, "the pointer is not at the newest publication")
 
     def of_partitions(self) -> None:
-        """Every partition belongs to a proved run or a publication, and is attached; nothing else is left."""
-        owners = {
-            "run_id": set(AllocationRun.objects.filter(state__in=PROVED).values_list("pk", flat=True)),
-            "publication_id": set(Publication.objects.values_list("pk", flat=True)),
-        }
-        for parent, column in PARTITIONS.items():
+        """Every partition is that of a proved run, and attached; every total is that of a publication."""
+        owners = set(AllocationRun.objects.filter(state__in=PROVED).values_list("pk", flat=True))
+        for parent in PARTITIONED:
             attached, tables = partitions_of(parent)
             self.looked_at[f"partitions of {parent}"] = len(attached)
-            self.expect(attached == owners[column], f"{parent}: {sorted(attached ^ owners[column])[:5]}")
+            self.expect(attached == owners, f"{parent}: {sorted(attached ^ owners)[:5]}")
             self.expect(tables == attached, f"{parent}: left alone: {sorted(tables - attached)[:5]}")
+        totalled = set(ContainerTotal.objects.values_list("publication_id", flat=True).distinct())
+        self.looked_at["publications with totals"] = len(totalled)
+        strangers = sorted(totalled - set(Publication.objects.values_list("pk", flat=True)))
+        self.expect(not strangers, f"totals of no publication: {strangers[:5]}")
 
     def of_proofs(self) -> None:
         """What was published is proved from what is stored."""
@@ -165,8 +170,8 @@ def published_digests(among: Iterable[int] | None = None) -> dict[int, str]:
     of_run: dict[int, bytes] = {}
     for publication in publications:
         if publication.run_id not in of_run:
-            parts = [_digest("allocation_ledgerrow", publication.run_id)]
-            parts.append(_digest("allocation_accounttotal", publication.run_id))
+            parts = [_digest(f"allocation_ledgerrow_{publication.run_id}")]
+            parts.append(_digest(f"allocation_accounttotal_{publication.run_id}"))
             of_run[publication.run_id] = b"".join(parts)
         own = _digest("allocation_containertotal", publication.pk)
         row = repr((publication.run_id, publication.month, publication.published_at, publication.restates_id))
@@ -174,8 +179,11 @@ def published_digests(among: Iterable[int] | None = None) -> dict[int, str]:
     return digests
 
 
-def _digest(parent: str, key: int) -> bytes:
-    query = sql.SQL("SELECT coalesce(md5(string_agg(t::text, ';' ORDER BY id)), '') FROM {} t")
+def _digest(table: str, publication_id: int | None = None) -> bytes:
+    """Of the rows of a partition, or of a publication's rows in a table of all."""
+    query = sql.SQL("SELECT coalesce(md5(string_agg(t::text, ';' ORDER BY id)), '') FROM {} t{}").format(
+        sql.Identifier(table), sql.SQL("" if publication_id is None else " WHERE publication_id = %s")
+    )
     with connection.cursor() as cursor:
-        cursor.execute(query.format(sql.Identifier(f"{parent}_{key}")))
+        cursor.execute(query, [] if publication_id is None else [publication_id])
         return str(cursor.fetchone()[0]).encode()

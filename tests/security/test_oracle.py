@@ -30,7 +30,7 @@ SEED = int(os.environ.get("CANOPY_LEAK_SEED", "20260"))
 STEPS = 40
 # Everybody is compared by the policies and by the database; so many of each world, drawn by lot, ask the API.
 ASK = 2
-PROMISED = 400
+PROMISED = 250
 """Pairs of each world and each line of defence: 20 000 in 50 worlds."""
 
 
