@@ -6,6 +6,7 @@ better than one that sees none, so the sound world is compared too.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -253,7 +254,11 @@ def test_a_forgotten_policy_yields_no_number_that_the_database_does_not_allow(
     monkeypatch.setattr(cube, "cube", forgetful(published, cube.cube))
     findings = asked_by_viewers(published, monkeypatch)
     blank = (" 0 instead of", "{'microgramsCO2e': '0'", "{'microgramsCO2e': None", "complete")
-    assert [leak for leak in findings.leaks if not any(text in leak for text in blank)] == []
+    # As-is takes away what left a node; where the database allows that and not what the node had, the difference is
+    # below zero: wrong, but made of figures that the viewer may see.
+    taken_away = re.compile(r" as is in \S+: -\d+ instead of 0$")
+    leaks = [leak for leak in findings.leaks if not any(text in leak for text in blank)]
+    assert [leak for leak in leaks if not taken_away.search(leak)] == []
 
 
 def test_without_row_level_security_the_same_forgotten_policy_is_noticed(
