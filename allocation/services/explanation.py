@@ -15,7 +15,7 @@ from accounts.services.refusal import NotFound
 from allocation.engine.frames import QUALITIES
 from allocation.engine.lineage.leaves import Target
 from allocation.engine.lineage.steps import Driver, InputRow, PlaceKind, Stage
-from allocation.engine.lineage.trace import NotTraceableError, trace
+from allocation.engine.lineage.trace import trace
 from allocation.engine.usage import empty_usage
 from allocation.exchange.read import read_activity, read_usage_beside
 from allocation.models import Package, RunInput
@@ -158,8 +158,7 @@ def explain(*, viewer: Viewer, published: Published, question: Question) -> Expl
     """Explain a published figure as far as the viewer may know.
 
     Raises:
-        NotFound: the node is hidden or absent, or there is no such cluster, service or leaf in the month; or the
-            month uses something beyond version 1 of the format, and an operator asks.
+        NotFound: the node is hidden or absent, or there is no such cluster, service or leaf in the month.
         ArithmeticError: the stored inputs do not lead to the stored figure.
     """
     try:

@@ -41,6 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--naive", action="store_true", help="put a naive task into the workers, to be found out")
     parser.add_argument("--scale", type=float, default=1, help="this many times the faults, at least one of each kind")
     parser.add_argument("--minutes", type=float, default=None, help="no new fault after so long")
+    parser.add_argument("--reads", type=int, default=None, help="so many whole answers for the reader of torn months")
     parser.add_argument("--report", type=Path, default=None, help="write the figures to this file as JSON")
     return parser.parse_args()
 
@@ -88,7 +89,8 @@ def size_of(chosen: argparse.Namespace) -> Size:
     """How large a campaign is asked for."""
     named = {(True, True): NAIVE, (True, False): NAIVE, (False, True): SHORT, (False, False): FULL}
     size = scaled(named[chosen.naive, chosen.short], chosen.scale)
-    return size if chosen.minutes is None else replace(size, minutes=chosen.minutes)
+    asked = {"minutes": chosen.minutes, "reads": chosen.reads}
+    return replace(size, **{name: value for name, value in asked.items() if value is not None})
 
 
 def main() -> int:

@@ -117,10 +117,12 @@ def test_the_steps_of_any_leaf_multiply_back_to_its_exact_amount(seed: int) -> N
     draw = random.Random(seed)  # noqa: S311 no secret
     for cluster in plan.clusters:
         usage, history = month.usage(cluster, plan), [before.usage(cluster, earlier)]
-        amounts = {leaf: one.amount for leaf, one in exact_amounts(plan, cluster, usage, history).items()}
+        elsewhere = month.elsewhere(cluster, plan)
+        amounts = {leaf: one.amount for leaf, one in exact_amounts(plan, cluster, usage, history, elsewhere).items()}
         for target in targets(list(amounts), cluster, draw):
             for racks_apart in (50, 1):
-                for lineage in trace(month.activity, target, usage, history, racks_apart=racks_apart):
+                found = trace(month.activity, target, usage, history, elsewhere.__getitem__, racks_apart=racks_apart)
+                for lineage in found:
                     check(lineage, amounts, target)
 
 
