@@ -262,6 +262,7 @@ _UNITS: Final = {
     Driver.USED_KWH: "kWh",
     Driver.USED_EMISSIONS_UG: "ug",
     Driver.SERVICE_UNITS: "unit of the service",
+    Driver.PEAK_WEIGHTED_UNITS: "unit of the service, weighed",
     Driver.ROUND: "ug",
     Driver.EARLIER_UNITS: "unit of the service",
     Driver.EMISSIONS_UG: "ug",

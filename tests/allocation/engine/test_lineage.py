@@ -21,10 +21,14 @@ from allocation.engine.plan import prepare
 from allocation.engine.settle import Leaf, exact_amounts, settle
 from allocation.engine.usage import net
 from tests.allocation.engine.packages import Package, code_usage
-from tests.oracle.generator import random_draft
+from tests.oracle.demand import Leaf as OracleLeaf
+from tests.oracle.generator import random_draft, write_random_history, write_random_package
+from tests.oracle.ledger import allocate
+from tests.oracle.reader import RejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from allocation.engine.lineage.trace import Lineage
     from allocation.engine.plan import Plan
@@ -58,6 +62,7 @@ def varied(seed: int) -> tuple[Package, Package]:
     year, number = map(int, month.manifest["month"].split("-"))
     before.manifest["month"] = f"{year - (number == 1)}-{(number - 2) % 12 + 1:02d}"
     before.manifest.pop("hours", None)
+    before.manifest["methodology"]["options"].pop("matching", None)  # it has other hours
     for table in ("usage", "assets", "racks", "machines"):
         for row in before.tables.get(table, []):
             row.pop("month", None)
@@ -124,6 +129,50 @@ def test_the_steps_of_any_leaf_multiply_back_to_its_exact_amount(seed: int) -> N
                 found = trace(month.activity, target, usage, history, elsewhere.__getitem__, racks_apart=racks_apart)
                 for lineage in found:
                     check(lineage, amounts, target)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_lineage_leads_to_the_exact_amount_of_the_oracle(tmp_path: Path, seed: int) -> None:
+    """The oracle shares no code with the engine; each of the format's extensions has its turn."""
+    history = write_random_history(tmp_path, seed)
+    path = write_random_package(tmp_path / "package", seed)
+    try:
+        allocation = allocate(path, history)
+    except RejectedError:
+        pytest.fail("the generator makes packages that are accepted")
+    package = Package.read(path)
+    plan = prepare(package.activity)
+    past = [(it, prepare(it.activity)) for it in package.history([Package.read(one) for one in history])]
+    draw = random.Random(seed)  # noqa: S311 no secret
+    for cluster in plan.clusters:
+        usage, elsewhere = package.usage(cluster, plan), package.elsewhere(cluster, plan)
+        earlier = [it.usage(cluster, its) for it, its in past if cluster in its.clusters]
+        known = list(exact_amounts(plan, cluster, usage, earlier, elsewhere))
+        for target in targets(known, cluster, draw):
+            for lineage in trace(package.activity, target, usage, earlier, elsewhere.__getitem__):
+                if lineage.line == ENERGY_LINE:
+                    continue
+                result = allocation.lines[cluster, lineage.line]
+                for group, exact in lineage.exact.items():
+                    leaf = OracleLeaf(cluster, target.service, target.account, group)
+                    expected = result.leaves[leaf].whole if leaf in result.leaves else 0
+                    assert exact == expected, (target, group, lineage.line)
+
+
+def test_each_extension_of_the_format_has_its_turn(tmp_path: Path) -> None:
+    found: set[str] = set()
+    for seed in range(40):
+        package = Package.read(write_random_package(tmp_path / str(seed), seed))
+        options = package.activity.header.options
+        found |= {f"matching = {options.matching}", f"pool_base = {options.pool_base}", f"unused = {options.unused}"}
+        found |= {name for name in ("cross_use", "usage_periods") if package.tables.get(name)}
+    assert found >= {
+        "matching = hourly",
+        "pool_base = all",
+        "unused = account_pool",
+        "cross_use",
+        "usage_periods",
+    }
 
 
 @given(st.integers(0, 10**9))
