@@ -99,7 +99,7 @@ def main() -> int:
     seed = int(time.time()) % 1_000_000 if chosen.seed is None else chosen.seed
     base = state_dir() / "faults"
     folder = base / f"{chosen.broker}-{os.getpid()}"
-    for left in base.glob("*-[0-9]*"):
+    for left in (path for name in NAMES for path in base.glob(f"{name}-*")):
         if not processes.alive(int(left.name.rpartition("-")[2])):
             clear(left)
     folder.mkdir(parents=True)
