@@ -156,8 +156,8 @@ def read_usage_beside(package: Package, target: Target) -> Usage | None:
     """Return the usage of a cluster with the leaves of all but one account and service brought together.
 
     What explaining a figure needs of it: as many rows as services and resource groups of the account, however many
-    accounts there are. Only peak-weighted services keep all their leaves apart, since each has a weight of its own. None
-    if the package does not have the cluster.
+    accounts there are. Only peak-weighted services keep all their leaves apart, since each has a weight of its own.
+    None if the package does not have the cluster.
     """
     place = PackageCluster.objects.filter(package=package, cluster__code=target.cluster).first()
     if place is None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from django.db import connection
 
 from accounts.policies import NodeKind, Purpose, months_of
-from allocation.engine.frames import PEAK_WEIGHTED
 from allocation.policies import Kind
 from allocation.selectors.amounts import LINES
 from allocation.selectors.nodes import Access, by_key
@@ -117,7 +116,7 @@ SELECT run.id, package.id, package.number, run.methodology_version_id, version.o
        (SELECT cluster.id FROM allocation_cluster cluster
         WHERE cluster.provider_id = run.provider_id AND cluster.code = %(cluster)s),
        service.id, COALESCE(known.unit, ''), COALESCE(known.kind = 'core', false),
-       COALESCE(known.split_key = %(weighted)s, false)
+       COALESCE(known.split_key = 'peak_weighted', false)
 FROM allocation_publication publication
 JOIN allocation_allocationrun run ON run.id = publication.run_id
 JOIN allocation_package package ON package.id = run.package_id
@@ -131,8 +130,7 @@ WHERE publication.id = %(publication)s
 def context(*, pin: Pin, cluster: str, service: str) -> Context:
     """Read what the month was computed with, and the ids of a cluster and a service by code."""
     with connection.cursor() as cursor:
-        params = {"publication": pin.publication_id, "cluster": cluster, "service": service, "weighted": PEAK_WEIGHTED}
-        cursor.execute(_CONTEXT, params)
+        cursor.execute(_CONTEXT, {"publication": pin.publication_id, "cluster": cluster, "service": service})
         row = cursor.fetchone()
     run_id, package_id, number, version_id, options, published_at, *place = row
     # A raw cursor hands JSON out as text.

@@ -107,3 +107,26 @@ def test_an_action_without_the_right_is_refused_in_words(client: Client) -> None
     assert "only operators" in said
     run.refresh_from_db()
     assert run.state == RunState.READY
+
+
+def test_a_row_of_the_ledger_links_to_its_explanation(operator: Client, published: Month, client: Client) -> None:
+    row = LedgerRow.objects.filter(account__isnull=False, ug__gt=0).select_related("run", "service", "cluster")[0]
+    page = reverse("admin:allocation_ledgerrow_explanation", args=[row.pk])
+    assert page in operator.get(listed(LedgerRow)).content.decode()
+    answer = operator.get(page)
+    (line,) = answer.context["lines"]
+    assert line.amount == row.ug
+    assert sum(step.amount_out for step in line.steps if step.stage == "account_to_resource_group") == line.exact
+    said = answer.content.decode()
+    assert f"<strong>{row.ug} ug CO2e</strong>" in said
+    assert "sites.csv:2" in said
+    other = published.run()
+    ready = LedgerRow.objects.filter(run=other, account__isnull=False).first()
+    assert ready is not None
+    never = reverse("admin:allocation_ledgerrow_explanation", args=[ready.pk])
+    assert "only what was published is explained" in operator.get(never).content.decode()
+    assert operator.get(page.replace(str(row.pk), "1")).status_code == 404
+    reader = User.objects.create_user("reader", password="x", is_staff=True)
+    reader.user_permissions.set(Permission.objects.filter(codename="view_ledgerrow"))
+    client.force_login(reader)
+    assert "sites.csv" not in client.get(page).content.decode()

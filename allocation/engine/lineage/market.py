@@ -43,8 +43,8 @@ class Bought(NamedTuple):
 def bought(activity: Activity, energy: Mapping[str, SiteEnergy], site: Any) -> Iterator[Bought]:  # noqa: ANN401 a row
     """Yield what a row of sites.csv buys; adds up to its electricity.
 
-    With `matching = hourly`, what an instrument covers is the sum over all hours; so is the rest, by the residual mix of
-    the site, or by its own ones of the hours: their mean, weighed by what each hour bought.
+    With `matching = hourly`, what an instrument covers is the sum over all hours; so is the rest, by the residual mix
+    of the site, or by own ones of hours: their mean, weighed by what each hour bought.
     """
     month, here = f"{activity.header.month:%Y-%m}", InputRow("sites.csv", int(site.row))
     green_kwh = Fraction(site.green_ratio) * energy[str(site.site)].facility_kwh
@@ -86,8 +86,7 @@ def _by_month(activity: Activity, energy: Mapping[str, SiteEnergy], site: Any) -
     """Return what each instrument covers of a site by the totals of the month, and the rest."""
     rest = (ONE - Fraction(site.green_ratio)) * energy[str(site.site)].facility_kwh
     whole = exact_sum(
-        (ONE - Fraction(other.green_ratio)) * energy[str(other.site)].facility_kwh
-        for other in _market(activity, site)
+        (ONE - Fraction(other.green_ratio)) * energy[str(other.site)].facility_kwh for other in _market(activity, site)
     )
     mine = rest / whole if whole else ZERO
     covered, left = _covered(whole, [(one, one.kwh) for one in _instruments(activity, site)])

@@ -15,7 +15,7 @@ from allocation.engine.lineage.market import Factor, bought
 from allocation.engine.lineage.steps import InputRow
 from allocation.engine.pools import drivers, spread
 from allocation.engine.rows import rows
-from allocation.engine.units import ONE, UG_PER_G, UG_PER_KG, WH_PER_KWH, ZERO, exact, exact_sum, months_between
+from allocation.engine.units import ONE, UG_PER_G, UG_PER_KG, WH_PER_KWH, exact, exact_sum, months_between
 from allocation.engine.units import round_half_even as rounded
 
 if TYPE_CHECKING:
