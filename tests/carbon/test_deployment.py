@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from django.core.management import get_commands
 
+from carbon.embedded.broker import server_binary
 from carbon.environment import CLONE_DIR
 
 COMPOSE: dict[str, Any] = yaml.safe_load((CLONE_DIR / "compose.yaml").read_text())
@@ -68,6 +72,21 @@ def test_their_commands_are_those_of_the_handbook() -> None:
     assert f"`{' '.join(clock)}`" in operators
     assert commands["migrate"][:2] == ["python", "manage.py"]
     assert commands["migrate"][2] in get_commands()
+
+
+def test_every_program_that_they_start_is_installed() -> None:
+    started = [service["command"] for service in COMPOSE["services"].values() if "command" in service]
+    started += [yaml.safe_load(rest) for word, rest in instructions() if word == "CMD"]
+    for command in started:
+        program, *words = command
+        if program == "valkey-server":  # of the broker's own image, and the program of the embedded one
+            assert server_binary().name == program
+        elif program == "python" and words[0] == "-m":
+            assert find_spec(words[1]) is not None, command
+        elif program == "python":
+            assert (CLONE_DIR / words[0]).is_file(), command
+        else:
+            assert (Path(sys.executable).parent / program).is_file(), command
 
 
 def test_their_variables_are_read_by_the_settings() -> None:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 METHODS = ("reciprocal", "step_down", "direct", "rounds")
 UNUSED = ("cluster_pool_energy", "rack_local", "service_pool", "provider", "account_pool")
+EXTENDED = (*range(24), 73, 107, 144, 195, 256, 386)
+"""Seeds of the generator; the last ones for what seldom happens."""
+
 FALLBACKS = (
     ["previous_shares", "cluster_overhead", "unallocated"],
     ["cluster_overhead", "unallocated"],
@@ -130,7 +133,7 @@ def test_the_steps_of_any_leaf_multiply_back_to_its_exact_amount(seed: int) -> N
                     check(lineage, amounts, target)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", EXTENDED)
 def test_every_lineage_leads_to_the_exact_amount_of_the_oracle(tmp_path: Path, seed: int) -> None:
     """The oracle shares no code with the engine; each of the format's extensions has its turn."""
     history = write_random_history(tmp_path, seed)
@@ -157,7 +160,7 @@ def test_every_lineage_leads_to_the_exact_amount_of_the_oracle(tmp_path: Path, s
 
 def test_each_extension_of_the_format_has_its_turn(tmp_path: Path) -> None:
     found: set[str] = set()
-    for seed in range(40):
+    for seed in EXTENDED:
         package = Package.read(write_random_package(tmp_path / str(seed), seed))
         options = package.activity.header.options
         found |= {f"matching = {options.matching}", f"pool_base = {options.pool_base}", f"unused = {options.unused}"}
