@@ -121,14 +121,20 @@ class Injury:
         return True
 
     def two_publish(self) -> bool:
-        """Publish one run from two sides, while the release calendar does it too: one publication comes of it."""
-        ready = [unit.runs[0] for unit in self.units if unit.runs]
-        run_ids = list(
-            AllocationRun.objects.filter(pk__in=ready, state=RunState.READY).order_by("pk").values_list("pk", flat=True)
-        )
-        if not run_ids:
+        """Publish one run from two sides, while the release calendar does it too: one publication comes of it.
+
+        A run that is published already, if none waits: that is late, and changes nothing.
+        """
+        first = [unit.runs[0] for unit in self.units if unit.runs]
+        states = (RunState.READY, RunState.PUBLISHED)
+        runs = AllocationRun.objects.filter(pk__in=first, state__in=states).order_by("pk")
+        by_state: dict[str, list[int]] = {}
+        for run_id, state in runs.values_list("pk", "state"):
+            by_state.setdefault(state, []).append(run_id)
+        chosen = by_state.get(RunState.READY) or by_state.get(RunState.PUBLISHED)
+        if not chosen:
             return False
-        run_id = self.draw.choice(run_ids)
+        run_id = self.draw.choice(chosen)
         tasks.publish_due_months.delay()
         at_once(*[lambda: publish(run_id)] * 2)
         return True

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tests.faults.brokers import Broker
     from tests.faults.sizes import Size
 
-START_SECONDS = 180
+START_SECONDS = 600
 _DISK_FULL = re.compile("No space left on device")
 
 
@@ -151,13 +151,15 @@ class Trial:
         inspection.of_reads(reads, self.size.reads)
         deaths = campaign.injury.warrants.deaths()
         inspection.of_steps(deaths, dict.fromkeys(self.size.steps or NAMES, min(self.size.deaths, 10)))
+        done = len(deaths) + others_of(campaign).total()
+        inspection.expect(done >= self.size.least, f"only {done} faults instead of {self.size.least}")
 
     def _report(
         self, inspection: Inspection, campaign: Campaign, reads: dict[str, Any], seconds: float
     ) -> dict[str, Any]:
         deaths = campaign.injury.warrants.deaths()
         by_step = Counter(death.step for death in deaths if death.kind != HALT)
-        others = campaign.inflicted + Counter(lost_message=campaign.lost_messages)
+        others = others_of(campaign)
         return {
             "faults": len(deaths) + others.total(),
             "killed_at_steps": {step: by_step[step] for step in NAMES},
@@ -171,6 +173,11 @@ class Trial:
             "seconds": round(seconds),
             "violations": inspection.violations[:50] + reads["answers"],
         }
+
+
+def others_of(campaign: Campaign) -> Counter[str]:
+    """Count the faults that are not deaths or halts at a named step."""
+    return campaign.inflicted + Counter(lost_message=campaign.lost_messages)
 
 
 def wait_for_workers(count: int) -> None:
