@@ -13,7 +13,8 @@ class Size:
     `tests.faults.injury.Injury`).
     `reads` is how many whole answers the reader of torn months has to get; 0 means that there is none.
     `peace_seconds` is how long the end of all work is waited for.
-    `disk_and_clock` says whether a small disk and wrong clocks are arranged. `least` is how many faults there have to be.
+    `disk_and_clock` says whether a small disk and wrong clocks are arranged.
+    `least` is how many faults there have to be.
     """
 
     deaths: int
