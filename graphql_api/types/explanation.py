@@ -71,7 +71,8 @@ class ExplainInput:
         """Check and convert."""
         key: NodeKey | None = key_of(self.node_id)
         if key is None or key.kind not in {Kind.ACCOUNT, Kind.RESOURCE_GROUP}:
-            raise bad_input("nodeId is not the id of an account or a resource group.", field="nodeId")
+            message = "nodeId is not the id of an account or a resource group; what stands above is the sum of those."
+            raise bad_input(message, field="nodeId")
         for name, code in (("service", self.service), ("cluster", self.cluster)):
             if not 1 <= len(code) <= MAX_CODE_CHARACTERS:
                 raise bad_input(f"{name} has 1 to {MAX_CODE_CHARACTERS} characters.", field=name)

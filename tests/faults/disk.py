@@ -1,29 +1,69 @@
-"""A small disk for new tables, so that it can be full: a tablespace on a memory file system, where we may mount one."""
+"""A disk that can be full: a small one for new tables where we may mount one, else a limit on the size of files."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from django.db import connection
 from psycopg import sql
 
 from carbon.embedded.account import server_account
 from carbon.embedded.folders import outside_folder, owned_folder
+from tests.faults.plant import children_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SIZE_MIB = 1024
+LOGGED_BYTES = 1 << 16
 
 
 def disk_folder(state: Path) -> Path:
     """Where the disk is mounted: PostgreSQL's account has to reach it."""
     return outside_folder(state) / "disk"
+
+
+class Disk(Protocol):
+    """Something that can be full for a while."""
+
+    def full(self) -> contextlib.AbstractContextManager[None]:
+        """Leave no byte free as long as the context lasts."""
+
+
+class CappedFiles:
+    """For accounts that may not mount: PostgreSQL's processes may not make any file larger, tables and log alike.
+
+    A server that cannot write its log gives up; it recovers when it is started again, as on a disk that was full.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        """Refuse writes beyond a limit, which processes that start meanwhile inherit; what went wrong is still logged."""
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        log = self._data.parent / "server.log"
+        try:
+            self._limit((log.stat().st_size + LOGGED_BYTES, hard))
+            yield
+        finally:
+            self._limit((hard, hard))
+
+    def _limit(self, limits: tuple[int, int]) -> None:
+        try:
+            first = int((self._data / "postmaster.pid").read_text().split("\n", 1)[0])
+        except FileNotFoundError:
+            return  # it has given up already
+        for pid in (first, *children_of(first)):
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
 
 class SmallDisk:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.faults.brokers import Broker
-    from tests.faults.disk import SmallDisk
+    from tests.faults.disk import Disk
     from tests.faults.plant import Plant
     from tests.faults.units import Unit
 
@@ -51,7 +51,7 @@ class Injury:
     warrants: Warrants
     units: Sequence[Unit]
     data_folder: Path
-    disk: SmallDisk | None
+    disk: Disk | None
     whole_workers: float
 
     def step(self, name: str) -> bool:
@@ -163,7 +163,7 @@ class Injury:
         return True
 
     def disk_full(self) -> bool:
-        """Leave no room for new tables, for longer than a lease."""
+        """Leave no room for new tables, or for anything, for longer than a lease."""
         if self.disk is None:
             return False
         with self.disk.full():

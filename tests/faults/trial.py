@@ -26,7 +26,7 @@ from graphql_api.types.nodes import id_of
 from tests.faults import reader, restater
 from tests.faults.brokers import unpacked
 from tests.faults.campaign import Campaign, Quota
-from tests.faults.disk import SmallDisk, disk_folder
+from tests.faults.disk import CappedFiles, SmallDisk, disk_folder
 from tests.faults.injury import Injury
 from tests.faults.insistence import insist
 from tests.faults.inspection import Inspection
@@ -39,10 +39,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.faults.brokers import Broker
+    from tests.faults.disk import Disk
     from tests.faults.sizes import Size
 
 START_SECONDS = 600
-_DISK_FULL = re.compile("No space left on device")
+_DISK_FULL = re.compile("No space left on device|File too large")
 
 
 @dataclass
@@ -60,8 +61,8 @@ class Trial:
         """Do everything; return the figures, with the violations that were found."""
         began = time.monotonic()
         full = self.size.disk_and_clock
-        disk = SmallDisk.mounted(disk_folder(self.folder / "state")) if full else None
-        self.say(f"seed {self.seed}; a small disk for new tables: {'yes' if disk else 'no'}")
+        disk = self._disk() if full else None
+        self.say(f"seed {self.seed}; disk: {type(disk).__name__}")
         work = units(self.folder / "packages", self.size.units)
         month = shown(self.folder / "packages")
         self._prepare_reading(month)
@@ -81,6 +82,9 @@ class Trial:
         self._inspect(inspection, campaign, month, reads)
         return self._report(inspection, campaign, reads, time.monotonic() - began)
 
+    def _disk(self) -> Disk:
+        return SmallDisk.mounted(disk_folder(self.folder / "state")) or CappedFiles(data_folder())
+
     def _plant(self, *, full: bool) -> Plant:
         library = unpacked(self.folder.parent / "debian", "libfaketime", LIBRARY) / LIBRARY if full else None
         # This process gives the orders; it is not watched itself.
@@ -99,7 +103,7 @@ class Trial:
             plant.add("reader", "-m", "tests.faults.reader", str(self.folder))
         return plant
 
-    def _wage(self, campaign: Campaign, warrants: Warrants, disk: SmallDisk | None) -> bool:
+    def _wage(self, campaign: Campaign, warrants: Warrants, disk: Disk | None) -> bool:
         others = {kind: count for kind, count in self.size.others.items() if kind != "disk_full" or disk is not None}
         quota = Quota(self.size.deaths, self.size.halts, self.size.steps or NAMES, others)
         campaign.wage(quota, self.size.pause_seconds, self.say, time.monotonic() + 60 * self.size.minutes)
