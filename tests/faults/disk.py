@@ -47,7 +47,7 @@ class CappedFiles:
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
-        """Refuse writes beyond a limit, which processes that start meanwhile inherit; what went wrong is still logged."""
+        """Refuse writes beyond a limit, which processes that start meanwhile inherit; the log has some room left."""
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         log = self._data.parent / "server.log"
         try:
