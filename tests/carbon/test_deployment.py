@@ -35,6 +35,20 @@ def test_every_service_is_explained_and_every_explained_one_is_there() -> None:
     assert rows == set(COMPOSE["services"])
 
 
+def keys(part: object) -> set[str]:
+    """All keys of a part of the file, at any depth; the names of services, volumes and our own variables are theirs."""
+    if not isinstance(part, dict):
+        return set()
+    return set(part) | {key for value in part.values() for key in keys(value)}
+
+
+def test_every_line_of_both_files_is_explained() -> None:
+    own = set(COMPOSE["services"]) | set(COMPOSE["volumes"]) | {"services"}
+    told = set(re.findall(r"[A-Za-z_-]+", " ".join(re.findall(r"`([^`]+)`", PAGE))))
+    assert keys(COMPOSE) - own <= told
+    assert {word for word, _ in instructions()} - {"RUN"} <= told
+
+
 def test_services_wait_for_what_they_need_and_what_they_wait_for_has_a_health_check() -> None:
     for name, service in COMPOSE["services"].items():
         for other, wait in service.get("depends_on", {}).items():
