@@ -15,12 +15,15 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
+from accounts.models import User
+from accounts.policies import Viewer
 from allocation.engine.frames import Finding, Ledger, PackageRejectedError
 from allocation.models import AllocationRun, LedgerRow, RunChunk, RunProof, RunState, RunTransition
 from allocation.services import partitions
 from allocation.services.digests import chunk_digest
 from allocation.services.execution import execute_run, help_run
 from allocation.services.leases import claim_run, runs_to_wake, wake_again_after
+from allocation.services.publication import publish_run
 from allocation.services.retention import drop_leftovers
 from allocation.services.runs import RunInProgress, cancel_run, request_run
 from allocation.services.stored import stored_ledger
@@ -49,6 +52,28 @@ def test_a_run_goes_through_all_states_and_stores_what_was_computed() -> None:
         assert chunk_digest(stored_ledger(run, chunk)) == chunk_digest(computed) == chunk.ledger_digest
     ids = list(LedgerRow.objects.filter(run=run).order_by("id").values_list("id", "cluster__code"))
     assert [code for _, code in ids] == sorted(code for _, code in ids)
+
+
+def test_every_change_of_state_tells_when_by_whom_how_long_and_how_many_rows() -> None:
+    june = month()
+    person = User.objects.create(username="someone")
+    viewer = Viewer(person.pk, is_active=True, is_operator=True, now=NOW)
+    run = request_run(viewer=viewer, package_id=june.package.pk)
+    execute_run(run_id=run.pk, worker="w1", prepare=june.engine)
+    publish_run(viewer=viewer, run_id=run.pk)
+    history = list(run.transitions.order_by("pk"))
+    assert [(one.to_state, one.worker, one.actor_id) for one in history] == [
+        ("queued", "", person.pk),
+        *((state, "w1", None) for state in ("reading", "allocating", "writing", "proving", "ready")),
+        ("published", "", person.pk),
+    ]
+    for before, after in pairwise(history):
+        assert after.at > before.at
+        assert after.duration_ms is not None
+        assert after.duration_ms >= (after.at - before.at).total_seconds() * 1000 - 1
+    run.refresh_from_db()
+    (ready,) = [one for one in history if one.to_state == "ready"]
+    assert ready.rows == run.ledger_rows > 0
 
 
 def test_the_proof_holds_line_by_line_beyond_64_bits() -> None:
