@@ -135,7 +135,11 @@ def test_partitions_are_closed_to_the_web_role(world: World) -> None:
             "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = ANY(%s::regclass[])", [[*PROTECTED]]
         )
         partitions = [row[0] for row in cursor.fetchall()]
-    assert {name.rsplit("_", 1)[0] for name in partitions} == {"allocation_ledgerrow", "allocation_accounttotal"}
+    assert {name.rsplit("_", 1)[0] for name in partitions} == {
+        "allocation_ledgerrow",
+        "allocation_accounttotal",
+        "allocation_usagerow",
+    }
     for partition in partitions:
         refused(world, BARE.format(partition))
 
