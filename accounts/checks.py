@@ -42,7 +42,7 @@ def row_level_security(databases: Sequence[str] | None = None, **_kwargs: Any) -
 
 
 def _migrated(using: str) -> bool:
-    """Whether nothing is left to migrate, so that roles and policies are those that this version of the code expects."""
+    """Whether nothing is left to migrate, so that role and policies are those that this code expects."""
     executor = MigrationExecutor(connections[using])
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
