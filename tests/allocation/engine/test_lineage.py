@@ -177,15 +177,21 @@ def test_each_extension_of_the_format_has_its_turn(tmp_path: Path) -> None:
 @given(st.integers(0, 10**9))
 @settings(deadline=None, max_examples=6)
 def test_leaves_of_others_may_be_brought_together(seed: int) -> None:
+    """Unless each has a weight of its own, by periods."""
     month, before = varied(seed)
+    for one in (month, before):
+        one.tables.pop("usage_periods", None)
     plan, earlier = prepared(month), prepared(before)
     draw = random.Random(seed)  # noqa: S311 no secret
     cluster = draw.choice(list(plan.clusters))
     usage, history = month.usage(cluster, plan), [before.usage(cluster, earlier)]
-    for target in targets(list(exact_amounts(plan, cluster, usage, history)), cluster, draw):
+    elsewhere = month.elsewhere(cluster, plan)
+    for target in targets(list(exact_amounts(plan, cluster, usage, history, elsewhere)), cluster, draw):
         together = brought_together(usage, plan, target)
         past = [brought_together(history[0], plan, target)]
-        assert trace(month.activity, target, together, past) == trace(month.activity, target, usage, history)
+        served = {code: brought_together(used, plan, target) for code, used in elsewhere.items()}
+        short = trace(month.activity, target, together, past, served.__getitem__)
+        assert short == trace(month.activity, target, usage, history, elsewhere.__getitem__)
 
 
 def brought_together(usage: Usage, plan: Plan, target: Target) -> Usage:
