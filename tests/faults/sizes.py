@@ -64,7 +64,7 @@ FULL = Size(
         "disk_full": 8,
         "cancel": 50,
     },
-    units=60,
+    units=36,
     workers=2,
     processes=3,
     reads=10_000,
