@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Protocol
@@ -48,22 +47,21 @@ class CappedFiles:
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
         """Refuse writes beyond a limit, which processes that start meanwhile inherit; the log has some room left."""
-        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         log = self._data.parent / "server.log"
         try:
-            self._limit((log.stat().st_size + LOGGED_BYTES, hard))
+            self._limit(str(log.stat().st_size + LOGGED_BYTES))
             yield
         finally:
-            self._limit((hard, hard))
+            self._limit("unlimited")
 
-    def _limit(self, limits: tuple[int, int]) -> None:
+    def _limit(self, size: str) -> None:
+        """Set the soft limit of all processes of the server, as the account that they belong to."""
         try:
             first = int((self._data / "postmaster.pid").read_text().split("\n", 1)[0])
         except FileNotFoundError:
             return  # it has given up already
         for pid in (first, *children_of(first)):
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+            server_account().run(["prlimit", f"--pid={pid}", f"--fsize={size}:"])  # it may be gone by now
 
 
 class SmallDisk:
