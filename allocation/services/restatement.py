@@ -347,7 +347,7 @@ def largest_difference(old: Publication, new: Publication) -> Difference | None:
     Companies are not looked at: their totals are sums of directories, and differ by no larger a share. Resource groups
     are, which takes reading the leaves of both runs, unless something above them decides already.
     """
-    params: dict[str, object] = {"old": old.pk, "new": new.pk, "old_run": old.run_id, "new_run": new.run_id}
+    params: dict[str, int | list[int]] = {"old": old.pk, "new": new.pk, "old_run": old.run_id, "new_run": new.run_id}
     params |= {method: [LINE_CODES.index(line) for line in _lines(method)] for method in ("lbm", "mbm")}
     found = _found(_LARGEST, params)
     if (found is not None and found.matters) or old.run_id == new.run_id:
@@ -356,7 +356,7 @@ def largest_difference(old: Publication, new: Publication) -> Difference | None:
     return max((one for one in (found, group) if one is not None), key=_size, default=None)
 
 
-def _found(query: str, params: dict[str, object]) -> Difference | None:
+def _found(query: str, params: Mapping[str, int | list[int]]) -> Difference | None:
     with connection.cursor() as cursor:
         cursor.execute(query, params)
         row = cursor.fetchone()

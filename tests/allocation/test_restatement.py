@@ -150,7 +150,7 @@ def moved_within_an_account(newer: Month) -> str:
                 if ledger.lines[ledger.line[one]] != "energy_wh" and ledger.ug[one]:
                     ledger.ug[other] += ledger.ug[one]
                     ledger.ug[one] = 0
-                    return ledger.accounts[ledger.account[one]]
+                    return str(ledger.accounts[ledger.account[one]])
     raise AssertionError("no account has two resource groups")
 
 

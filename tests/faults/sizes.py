@@ -40,8 +40,8 @@ def scaled(size: Size, factor: float) -> Size:
         return max(1, round(count * factor)) if count else 0
 
     others = {kind: times(count) for kind, count in size.others.items()}
-    counts = {name: times(getattr(size, name)) for name in ("deaths", "halts", "reads", "least")}
-    return replace(size, others=others, **counts)
+    deaths, halts, reads, least = map(times, (size.deaths, size.halts, size.reads, size.least))
+    return replace(size, others=others, deaths=deaths, halts=halts, reads=reads, least=least)
 
 
 FULL = Size(
