@@ -153,7 +153,7 @@ class Services:
             if code is not None:
                 raise ServiceError(f"{service.name} ended with code {code}:\n{tail(self.log(service))}")
 
-    def wait_for(self, probe: Callable[[], bool], what: str, timeout_seconds: float = 60) -> None:
+    def wait_for(self, probe: Callable[[], bool], what: str, timeout_seconds: float = 180) -> None:
         """Wait until a probe succeeds, while all services run.
 
         Args:

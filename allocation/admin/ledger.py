@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from accounts.policies import viewer_of
 from accounts.services.refusal import NotFound
 from allocation.admin.partitioned import PartitionReading, PublicationFilter, RunFilter
-from allocation.exchange.write import LINE_CODES, run_of_ledger_id
+from allocation.exchange.write import LINE_CODES, QUALITY_CODES, run_of_ledger_id
 from allocation.models import AccountTotal, ContainerTotal, LedgerRow, Publication
 from allocation.policies import Kind, NodeKey
 from allocation.selectors.publications import Pin, Published
@@ -52,20 +52,30 @@ class LedgerRowAdmin(PartitionReading):
     """Leaves of one run."""
 
     list_display = [
-        "id", "cluster", "service", "account", "resource_group", "special", "line_code", "ug", "quality",
-        "estimated_ppm", "why",
+        "id", "cluster", "service", "account", "resource_group", "special", "line_code", "amount",
+        "quality_class", "estimated_ppm", "why",
     ]  # fmt: skip
     list_filter = [RunFilter, LineFilter, "special"]
     search_fields = ["account__external_id"]
     search_help_text = "external id or name of an account"
     list_select_related = ["cluster", "service", "account", "resource_group"]
-    exclude = ["line"]
-    readonly_fields = ["line_code", "why"]
+    exclude = ["line", "quality", "ug"]
+    readonly_fields = ["line_code", "amount", "quality_class", "why"]
 
     @admin.display(description="Line")
     def line_code(self, row: LedgerRow) -> str:
         """The line by its code; the table holds its number."""
         return LINE_CODES[row.line]
+
+    @admin.display(description="Amount")
+    def amount(self, row: LedgerRow) -> str:
+        """The integer with its unit."""
+        return f"{row.ug} {'Wh' if row.line == len(LINE_CODES) - 1 else 'µg'}"
+
+    @admin.display(description="Quality")
+    def quality_class(self, row: LedgerRow) -> str:
+        """The quality by its name; the table holds its rank."""
+        return QUALITY_CODES[row.quality]
 
     @admin.display(description="Why")
     def why(self, row: LedgerRow) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from django.db import connection
 from psycopg import sql
 
-from allocation.engine.frames import ENERGY_LINE, LINES
+from allocation.engine.frames import ENERGY_LINE, LINES, QUALITIES
 from allocation.exchange.columns import bigints, read_columns, texts, write_columns
 from allocation.models import SpecialAccount
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from allocation.engine.frames import Ledger
 
 LINE_CODES: Final = (*LINES, ENERGY_LINE)
-"""Codes of the lines by their number in the ledger table."""
+"""Codes of the lines by their number in the ledger table; energy, in Wh, is the last."""
+
+QUALITY_CODES: Final = QUALITIES
+"""Classes of quality by their number in the ledger table, from strongest to weakest."""
 
 SPECIAL_ACCOUNTS: Final = {
     "(unallocated)": SpecialAccount.UNALLOCATED,

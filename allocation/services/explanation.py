@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from accounts.services.refusal import NotFound
-from allocation.engine.frames import QUALITIES
+from allocation.engine.frames import ENERGY_LINE, QUALITIES
 from allocation.engine.lineage.leaves import Target
 from allocation.engine.lineage.steps import Driver, InputRow, PlaceKind, Stage
 from allocation.engine.lineage.trace import trace
@@ -51,7 +51,6 @@ __all__ = [
 
 FACTORS_LISTED: Final = 500
 LEAVES_LISTED: Final = 100
-ENERGY_LINE: Final = "energy_wh"
 
 
 @dataclass(frozen=True, slots=True)
