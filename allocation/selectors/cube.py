@@ -317,7 +317,7 @@ def _statement(grouping: Grouping, page: CubePage) -> str:
     )
 
 
-_NOT_ZERO = "({}) > 0 OR line.energy_wh > 0"
+_NOT_ZERO = "({}) > 0 OR line.energy_wh > 0 OR line.below_threshold > 0 OR line.not_covered > 0"
 
 
 def _joins(wanted: frozenset[Dimension], method: Method) -> str:
@@ -378,8 +378,8 @@ def _row(row: tuple[Any, ...], nodes: Sequence[NodeKey], grouping: Grouping, ser
 def _presence(series: Series | None, span: Span | None) -> Presence:
     """A row is as incomplete as its month, quarter or year, or as the total that it is a part of."""
     if span is not None:
-        return span.figure.presence
-    return Presence.PART if series is None else series.total.presence
+        return span.figure.reached
+    return Presence.PART if series is None else series.total.reached
 
 
 def _value(dimension: Dimension, cells: tuple[Any, ...]) -> Value:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
@@ -37,14 +38,17 @@ from allocation.models import (
     Cluster,
     MethodologyVersion,
     Package,
+    PackageService,
     Publication,
     PublishedMonth,
     RunLocation,
     RunState,
     Service,
+    ServiceCoverage,
 )
 from allocation.services import partitions
 from allocation.services.rollups import fill_account_totals, fill_container_totals
+from allocation.services.withholding import withhold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,6 +98,14 @@ class Leaf:
     line: int
     ug: int
     estimated_ug: int
+
+
+class Rule(NamedTuple):
+    """A row of coverage.csv; None stands for all services without a row of their own."""
+
+    service: str | None
+    covered: bool = True
+    threshold_kg: Decimal = Decimal(0)
 
 
 @dataclass
@@ -205,7 +217,7 @@ class World:
     def close_tree(self) -> None:
         closure.rebuild(directory_ids=[d.pk for d in self.made.values() if isinstance(d, ResourceDirectory)])
 
-    def publish(
+    def publish(  # noqa: PLR0913 what a month is made of
         self,
         provider: str,
         on: dt.date,
@@ -213,10 +225,12 @@ class World:
         *,
         locations: dict[str, dict[str, Any]],
         number: int = 1,
+        coverage: Iterable[Rule] = (),
     ) -> Publication:
         """Publish a month with these ledger rows, through the real roll-up writers."""
         rows = list(leaves)
         run = self._run(provider, on, number)
+        self._cover(run, coverage, {leaf.service for leaf in rows})
         for code, fields in locations.items():
             RunLocation.objects.create(
                 run=run, cluster=self.made[code], **({"facility_wh": 1, "it_wh": 1, "zero_emission": False} | fields)
@@ -274,6 +288,23 @@ class World:
             ledger_rows=0,
         )
 
+    def _cover(self, run: AllocationRun, coverage: Iterable[Rule], services: set[str]) -> None:
+        """Write coverage.csv, and services.csv with it."""
+        PackageService.objects.bulk_create(
+            PackageService(package=run.package, row=row, service=self.made[code], kind="standard", unit="h")
+            for row, code in enumerate(sorted(services), start=2)
+        )
+        ServiceCoverage.objects.bulk_create(
+            ServiceCoverage(
+                package=run.package,
+                row=row,
+                service=None if rule.service is None else self.made[rule.service],
+                covered=rule.covered,
+                threshold_kg=rule.threshold_kg,
+            )
+            for row, rule in enumerate(coverage, start=2)
+        )
+
     def _write(self, run: AllocationRun, rows: list[Leaf]) -> None:
         part = partitions.ledger_of(run.pk)
         partitions.create(part)
@@ -296,6 +327,7 @@ class World:
                     for index, leaf in enumerate(rows)
                 ],
             )
+        withhold(run)
         partitions.index(part)
         partitions.attach(part)
 
@@ -385,7 +417,9 @@ def small_world() -> World:
 ACCOUNTS = {"p": ("mover", "deep", "still", "direct", "alone"), "q": ("southern",)}
 
 
-def publish_month(world: World, provider: str, on: dt.date, *, number: int = 1, factor: int = 1) -> Publication:
+def publish_month(  # noqa: PLR0913 what a month is drawn from
+    world: World, provider: str, on: dt.date, *, number: int = 1, factor: int = 1, coverage: Iterable[Rule] = ()
+) -> Publication:
     """Publish one month of the small world; `factor` multiplies every amount."""
     clusters = [f"{provider}-{code}" for code in ("east", "west", "edge")]
     rows = leaves_of(
@@ -416,6 +450,7 @@ def publish_month(world: World, provider: str, on: dt.date, *, number: int = 1, 
         on,
         rows,
         number=number,
+        coverage=coverage,
         locations={
             f"{provider}-east": {"name": "East", "kind": "region", "region": "r-east", "country": "DE"},
             f"{provider}-west": {"name": "West", "kind": "region", "region": "r-west", "country": "IE"},
