@@ -83,9 +83,9 @@ class ExportFile:
         return ExportLink(url=context.request.build_absolute_uri(path), ends_at=downloads.link_ends_at(context.now))
 
 
-@strawberry.type(description="An order that is carried out after every publication.")
-class ExportSchedule(Node):
-    """A schedule."""
+@strawberry.type(description="What an order says of its files, whether they are written once or every month.")
+class _Order(Node):
+    """Common to exports and schedules; never a type of its own in the schema."""
 
     row: strawberry.Private[Any]
 
@@ -103,6 +103,11 @@ class ExportSchedule(Node):
     async def node(self, info: Info) -> HierarchyNode | None:
         """Node."""
         return await _node(info, self.row)
+
+
+@strawberry.type(description="An order that is carried out after every publication.")
+class ExportSchedule(_Order):
+    """A schedule."""
 
     @strawberry.field(name="from", description="First month; null = all history.")
     def start(self) -> Month | None:
@@ -134,25 +139,8 @@ class ExportSchedule(Node):
 
 
 @strawberry.type(description="An order for files, and how far it is. It holds what its owner might see when written.")
-class Export(Node):
+class Export(_Order):
     """An export."""
-
-    row: strawberry.Private[Any]
-
-    @strawberry.field(description="Which columns the files have.")
-    def layout(self) -> ExportLayout:
-        """Layout."""
-        return ExportLayout(self.row.layout)
-
-    @strawberry.field(description="How the rows are written.")
-    def format(self) -> ExportFormat:
-        """Format."""
-        return ExportFormat(self.row.format)
-
-    @strawberry.field(description="The node whose rows are wanted; null = everything that the owner may see.")
-    async def node(self, info: Info) -> HierarchyNode | None:
-        """Node."""
-        return await _node(info, self.row)
 
     @strawberry.field(name="from", description="First month.")
     def start(self) -> Month:
