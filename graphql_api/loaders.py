@@ -44,6 +44,14 @@ class SeriesKey(NamedTuple):
     asked: Asked
 
 
+class FilesKey(NamedTuple):
+    """One page of the files of an export: at most so many, after an id."""
+
+    export_id: int
+    limit: int
+    after: int | None
+
+
 @dataclass
 class Loaders:
     """The loaders of one request; they already know the viewer."""
@@ -58,7 +66,7 @@ class Loaders:
         self.figures_by_restatement: DataLoader[Changed, tuple[Figure, Figure]] = DataLoader(self._changes)
         self.targets_by_key: DataLoader[NodeKey, list[Progress]] = DataLoader(self._targets)
         self.latest_export_by_schedule: DataLoader[int, Any] = DataLoader(self._latest_exports)
-        self.files_by_export: DataLoader[int, list[Any]] = DataLoader(self._files)
+        self.files_by_export: DataLoader[FilesKey, list[Any]] = DataLoader(self._files)
 
     def forget(self) -> None:
         """Forget what was read: something was changed."""
@@ -87,8 +95,15 @@ class Loaders:
         found = await self.context.call(exports.latest_of, viewer=self.context.viewer, schedule_ids=keys)
         return [found.get(key) for key in keys]
 
-    async def _files(self, keys: list[int]) -> Sequence[list[Any]]:
-        found = await self.context.call(exports.files_of, viewer=self.context.viewer, export_ids=keys)
+    async def _files(self, keys: list[FilesKey]) -> Sequence[list[Any]]:
+        found: dict[FilesKey, list[Any]] = {}
+        # One page of all exports of a list; more only where a document asks for several.
+        for limit, after in dict.fromkeys((key.limit, key.after) for key in keys):
+            ids = [key.export_id for key in keys if (key.limit, key.after) == (limit, after)]
+            rows = await self.context.call(
+                exports.files_of, viewer=self.context.viewer, export_ids=ids, limit=limit, after=after
+            )
+            found |= {FilesKey(export_id, limit, after): files for export_id, files in rows.items()}
         return [found[key] for key in keys]
 
     async def _changes(self, keys: list[Changed]) -> Sequence[tuple[Figure, Figure]]:
