@@ -19,7 +19,7 @@ from carbon.embedded.folders import tail
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-START_SECONDS = 90
+START_SECONDS = 300
 NAMES = ("valkey", "redis", "rabbitmq")
 
 
