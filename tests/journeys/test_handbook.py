@@ -20,21 +20,24 @@ import pytest
 from django.utils import timezone
 from oauth2_provider.models import AccessToken, Application
 
-from accounts.models import User
+from accounts.models import Account, AccountGroup, User
+from accounts.policies import viewer_of
+from accounts.services.memberships import move_accounts
+from allocation.services.restatement import restate_hierarchy
 from carbon.demo.logins import demo_operator, prepare_logins
 from carbon.demo.months import import_hierarchy, load_month, publish_months, read_demo, unpublished_months
 from carbon.environment import CLONE_DIR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 API_PAGE: Final = CLONE_DIR / "docs" / "api.md"
 PAGES: Final = (CLONE_DIR / "README.md", API_PAGE)
 COLLECTION: Final = CLONE_DIR / "docs" / "canopy.http"
-# A query and the answer right below it. A comment says who asks, if it is not the reader of the whole enterprise; which
+# A query and the answer right below it. Comments say what happens before, and who asks, if it is not the reader of the whole enterprise; which
 # scope the token has besides that for reading; and what the answer holds when it is no longer asked again.
 PAIR: Final = re.compile(
-    r"(?:<!-- asked by (\w+)(?: with ([\w:]+))?(?: until (\w+))? -->\n)?"
+    r"(?:<!-- once (\w+) -->\n)?(?:<!-- asked by (\w+)(?: with ([\w:]+))?(?: until (\w+))? -->\n)?"
     r"```graphql\n((?:(?!```).)*)```\n\n```json\n(.*?)```",
     re.DOTALL,
 )
@@ -132,7 +135,9 @@ def faults_of_page(server: str, text: str, tokens: dict[str, str]) -> tuple[int,
     def check(pair: re.Match[str]) -> str:
         nonlocal count
         count += 1
-        who, scope, until, query, expected = pair.groups()
+        event, who, scope, until, query, expected = pair.groups()
+        if event is not None:
+            EVENTS[event]()
         token = tokens[who or "viewer"] if scope is None else token_with(who, scope)
         answer = settled(server, query, token, until)
         told = pair[0]
@@ -168,6 +173,37 @@ def test_the_handbook_and_the_collection_say_what_the_api_says(committed: None, 
         assert count >= (1 if page.name == "README.md" else 40)
         assert page is not API_PAGE or text.count("```graphql") == count, "a query without an answer"
     assert_collection(live_api, viewer.token)
+
+
+def correct_june() -> None:
+    """Restate June: an account stood in another group than was thought."""
+    first, second = (viewer_of(user, now=timezone.now()) for user in (demo_operator(), second_operator()))
+    lab = AccountGroup.objects.get(external_id="innovation")
+    account = Account.objects.get(name="Unassigned 1", provider__code="tarn")
+    june = dt.date(2026, 6, 1)
+    restate_hierarchy(
+        viewer=first,
+        provider_id=account.provider_id,
+        months=[june],
+        reason="Unassigned 1 belongs to the innovation lab",
+        approver=second,
+        change=lambda: move_accounts(
+            viewer=first,
+            account_ids=[account.pk],
+            directory_id=lab.directory_id,
+            group_id=lab.pk,
+            month=june,
+            until=dt.date(2026, 7, 1),
+            frozen_months=frozenset(),
+        ),
+    )
+
+
+def second_operator() -> User:
+    return User.objects.create(username="second-operator", is_staff=True, is_superuser=True)
+
+
+EVENTS: Final[dict[str, Callable[[], None]]] = {"restated": correct_june}
 
 
 def token_with(who: str, scope: str) -> str:
