@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 API_PAGE: Final = CLONE_DIR / "docs" / "api.md"
 PAGES: Final = (CLONE_DIR / "README.md", API_PAGE)
 COLLECTION: Final = CLONE_DIR / "docs" / "canopy.http"
-# A query and the answer right below it. Comments say what happens before, and who asks, if it is not the reader of the whole enterprise; which
-# scope the token has besides that for reading; and what the answer holds when it is no longer asked again.
+# A query and the answer right below it. Comments say what happens before; who asks, if it is not the reader of the
+# whole enterprise; which scope the token has besides that for reading; what the answer holds in the end, of long work.
 PAIR: Final = re.compile(
     r"(?:<!-- once (\w+) -->\n)?(?:<!-- asked by (\w+)(?: with ([\w:]+))?(?: until (\w+))? -->\n)?"
     r"```graphql\n((?:(?!```).)*)```\n\n```json\n(.*?)```",
