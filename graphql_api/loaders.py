@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from strawberry.dataloader import DataLoader
 
 from allocation.policies import NodeKey, Question, View
-from allocation.selectors import emissions, exports, filters, nodes, publications, restatements, targets
+from allocation.selectors import (
+    assurance,
+    cube,
+    emissions,
+    exports,
+    filters,
+    methodologies,
+    nodes,
+    publications,
+    restatements,
+    targets,
+)
 from allocation.selectors.facts import NO_FILTER
 from allocation.selectors.filters import FilterCodes
 
@@ -18,8 +29,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from accounts.months import Period
+    from allocation.selectors.assurance import VerificationStatement
+    from allocation.selectors.cube import CubePage, CubeRow, Dimension
     from allocation.selectors.emissions import Series
     from allocation.selectors.facts import EmissionsFilter
+    from allocation.selectors.methodologies import Methodology
     from allocation.selectors.nodes import Node, Step
     from allocation.selectors.publications import Published
     from allocation.selectors.restatements import Changed
@@ -44,6 +58,15 @@ class SeriesKey(NamedTuple):
     asked: Asked
 
 
+class BreakdownKey(NamedTuple):
+    """One page of a breakdown of a node."""
+
+    node: NodeKey
+    asked: Asked
+    dimension: Dimension
+    page: CubePage
+
+
 class FilesKey(NamedTuple):
     """One page of the files of an export: at most so many, after an id."""
 
@@ -62,6 +85,10 @@ class Loaders:
         self.node_by_key: DataLoader[NodeKey, Node | None] = DataLoader(self._nodes)
         self.path_by_key: DataLoader[NodeKey, list[Step]] = DataLoader(self._paths)
         self.series_by_key: DataLoader[SeriesKey, Series] = DataLoader(self._series)
+        self.breakdown_by_key: DataLoader[BreakdownKey, list[CubeRow]] = DataLoader(self._breakdowns)
+        self.methods_by_series: DataLoader[SeriesKey, list[Methodology]] = DataLoader(self._methods)
+        self.statements_by_series: DataLoader[SeriesKey, list[VerificationStatement]] = DataLoader(self._statements)
+        self.statements_by_method: DataLoader[int, list[VerificationStatement]] = DataLoader(self._of_methods)
         self.question_by_asked: DataLoader[Asked, tuple[Question, EmissionsFilter]] = DataLoader(self._questions)
         self.figures_by_restatement: DataLoader[Changed, tuple[Figure, Figure]] = DataLoader(self._changes)
         self.targets_by_key: DataLoader[NodeKey, list[Progress]] = DataLoader(self._targets)
@@ -74,12 +101,76 @@ class Loaders:
             self.node_by_key,
             self.path_by_key,
             self.series_by_key,
+            self.breakdown_by_key,
+            self.methods_by_series,
+            self.statements_by_series,
+            self.statements_by_method,
             self.figures_by_restatement,
             self.targets_by_key,
             self.files_by_export,
             self.latest_export_by_schedule,
         ):
             loader.clear_all()
+
+    async def _breakdowns(self, keys: list[BreakdownKey]) -> Sequence[list[CubeRow] | BaseException]:
+        found: dict[BreakdownKey, list[CubeRow] | BaseException] = {}
+        for asked, dimension, page in dict.fromkeys((key.asked, key.dimension, key.page) for key in keys):
+            nodes = [key.node for key in keys if (key.asked, key.dimension, key.page) == (asked, dimension, page)]
+            question, restricted = await self.question_by_asked.load(asked)
+            series = await self.series_by_key.load_many([SeriesKey(node, asked) for node in nodes])
+            rows = await self.context.call(
+                cube.breakdowns,
+                question=question,
+                series=dict(zip(nodes, series, strict=True)),
+                dimension=dimension,
+                page=page,
+                restricted=restricted,
+            )
+            found |= {BreakdownKey(node, asked, dimension, page): answer for node, answer in rows.items()}
+        return [found[key] for key in keys]
+
+    async def _runs(self, keys: Sequence[SeriesKey]) -> dict[SeriesKey, list[int]]:
+        """The runs behind what each node shows; all keys ask the same but for their nodes."""
+        series = await self.series_by_key.load_many(keys)
+        question, _ = await self.question_by_asked.load(keys[0].asked)
+        return {key: emissions.runs_behind(one, question.published) for key, one in zip(keys, series, strict=True)}
+
+    async def _methods(self, keys: list[SeriesKey]) -> Sequence[list[Methodology]]:
+        found: dict[SeriesKey, list[Methodology]] = {}
+        for asked in dict.fromkeys(key.asked for key in keys):
+            runs = await self._runs([key for key in keys if key.asked == asked])
+            question, _ = await self.question_by_asked.load(asked)
+            by_run = await self.context.call(
+                methodologies.of_runs,
+                viewer=self.context.viewer,
+                published=question.published,
+                run_ids=sorted({run for some in runs.values() for run in some}),
+            )
+            for key, some in runs.items():
+                versions = {by_run[run].id: by_run[run] for run in some if run in by_run}
+                found[key] = [versions[ident] for ident in sorted(versions)]
+        return [found[key] for key in keys]
+
+    async def _statements(self, keys: list[SeriesKey]) -> Sequence[list[VerificationStatement]]:
+        found: dict[SeriesKey, list[VerificationStatement]] = {}
+        for asked in dict.fromkeys(key.asked for key in keys):
+            runs = await self._runs([key for key in keys if key.asked == asked])
+            question, _ = await self.question_by_asked.load(asked)
+            behind = await self.context.call(
+                assurance.behind,
+                viewer=self.context.viewer,
+                published=question.published,
+                run_ids=runs,
+                period=asked.period,
+            )
+            found |= behind
+        return [found[key] for key in keys]
+
+    async def _of_methods(self, keys: list[int]) -> Sequence[list[VerificationStatement]]:
+        rows = await self.context.call(
+            assurance.statements, viewer=self.context.viewer, published=self.context.published, version_ids=keys
+        )
+        return [[row for row in rows if row.methodology_version_id == key] for key in keys]
 
     async def _targets(self, keys: list[NodeKey]) -> Sequence[list[Progress]]:
         context = self.context

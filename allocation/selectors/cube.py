@@ -14,7 +14,15 @@ from django.db import connection
 from allocation.policies import Kind, NodeKey, asked_for
 from allocation.selectors.amounts import COLUMNS, LINES, Amounts, Method, sums_sql, total_sql
 from allocation.selectors.emissions import by_month
-from allocation.selectors.facts import NO_FILTER, Cut, Detail, EmissionsFilter, count_accounts, facts
+from allocation.selectors.facts import (
+    NO_FILTER,
+    Cut,
+    Detail,
+    EmissionsFilter,
+    accounts_by_key,
+    count_accounts,
+    facts,
+)
 from allocation.selectors.spans import Granularity, Span, grouped
 from allocation.selectors.statuses import Figure, Presence
 
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from allocation.policies import Question
+    from allocation.policies import Asked, Question
     from allocation.selectors.emissions import Series
 
 MAX_LEDGER_ACCOUNTS = 500
@@ -216,12 +224,16 @@ _CUBE = """
 ), named AS (
     SELECT line.key, line.bucket, line.zero_emission, COALESCE({total}, -1) AS total_ug,
            concat_ws('|', line.bucket::text{names}) AS sort_text,
-           concat_ws('|', line.key::text, line.bucket::text{labels}) AS label{columns}, {amounts}
+           concat_ws('|', {owner}, line.bucket::text{labels}) AS label{columns}, {amounts}
     FROM line{named}
     WHERE {there}
 )
-SELECT * FROM named {after} ORDER BY {order} LIMIT %(limit)s
+{page}
 """
+_ONE_PAGE = "SELECT * FROM named {after} ORDER BY {order} LIMIT %(limit)s"
+_PAGE_OF_EACH = """SELECT * FROM (
+    SELECT named.*, row_number() OVER (PARTITION BY named.key ORDER BY {order}) AS place FROM named {after}
+) AS named WHERE named.place <= %(limit)s ORDER BY named.key, named.place"""
 _ORDERS = {
     CubeOrder.EMISSIONS_DESC: (
         """WHERE named.total_ug < %(after_value)s
@@ -262,6 +274,48 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
     asked = asked_for(nodes, question.view)
     if wanted & _LEDGER and count_accounts(question, asked=asked) > MAX_LEDGER_ACCOUNTS:
         raise TooManyAccounts(MAX_LEDGER_ACCOUNTS)
+    found = _found(question, asked, grouping, page, restricted)
+    if series is None:
+        series = by_month(question=question, nodes=nodes, restricted=restricted)
+    return CubeResult([_row(row, nodes, grouping, series) for row in found], series)
+
+
+def breakdowns(
+    *,
+    question: Question,
+    series: dict[NodeKey, Series],
+    dimension: Dimension,
+    page: CubePage,
+    restricted: EmissionsFilter = NO_FILTER,
+) -> dict[NodeKey, list[CubeRow] | TooManyAccounts]:
+    """One page of a breakdown for each of some nodes; at most two statements whatever the number of nodes and rows.
+
+    Nodes with too many accounts for a breakdown that reads the ledger get that as their answer.
+    """
+    nodes, refused = list(series), set[NodeKey]()
+    if dimension in _LEDGER:
+        counts = accounts_by_key(question, asked=asked_for(nodes, question.view))
+        refused = {node for key, node in enumerate(nodes, start=1) if counts.get(key, 1) > MAX_LEDGER_ACCOUNTS}
+        nodes = [node for node in nodes if node not in refused]
+    pages: dict[NodeKey, list[CubeRow]] = {node: [] for node in nodes}
+    if nodes:
+        grouping = Grouping((dimension,))
+        for found in _found(question, asked_for(nodes, question.view), grouping, page, restricted, each=True):
+            row = _row(found, nodes, grouping, series)
+            pages[row.node].append(row)
+    return pages | {node: TooManyAccounts(MAX_LEDGER_ACCOUNTS) for node in refused}
+
+
+def _found(  # noqa: PLR0913 what a statement is made of
+    question: Question,
+    asked: Asked,
+    grouping: Grouping,
+    page: CubePage,
+    restricted: EmissionsFilter,
+    *,
+    each: bool = False,
+) -> list[tuple[Any, ...]]:
+    wanted = frozenset(grouping.dimensions)
     cut = Cut(
         services=bool(wanted & _SERVICES),
         clusters=bool(wanted & _PLACES),
@@ -274,11 +328,8 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
     if page.after:
         params |= dict(zip(("after_value", "after_label"), page.after, strict=True))
     with connection.cursor() as cursor:
-        cursor.execute(begun.text + _statement(grouping, page), params)
-        found = cursor.fetchall()
-    if series is None:
-        series = by_month(question=question, nodes=nodes, restricted=restricted)
-    return CubeResult([_row(row, nodes, grouping, series) for row in found], series)
+        cursor.execute(begun.text + _statement(grouping, page, each=each), params)
+        return cursor.fetchall()
 
 
 def _detail(wanted: frozenset[Dimension]) -> Detail:
@@ -289,7 +340,7 @@ def _detail(wanted: frozenset[Dimension]) -> Detail:
     return Detail.GROUP if Dimension.ACCOUNT_GROUP in wanted else Detail.NODE
 
 
-def _statement(grouping: Grouping, page: CubePage) -> str:
+def _statement(grouping: Grouping, page: CubePage, *, each: bool) -> str:
     wanted = frozenset(grouping.dimensions)
     recipes = [(f"d{number}", f"t{number}", _RECIPES[one]) for number, one in enumerate(grouping.dimensions)]
     after, order = _ORDERS[page.order]
@@ -312,8 +363,9 @@ def _statement(grouping: Grouping, page: CubePage) -> str:
         named="".join(" " + r.join.format(d=d, t=t) for d, t, r in recipes if r.join),
         # Inclusive totals minus those of subgroups leave zeros where no account stands directly in a group.
         there=_NOT_ZERO.format(total_sql("line", page.method)) if _detail(wanted) is Detail.GROUP else "true",
-        after=after if page.after else "",
-        order=order,
+        # A cursor of a node's own breakdown does not tell beside which others it was asked for.
+        owner="'1'" if each else "line.key::text",
+        page=(_PAGE_OF_EACH if each else _ONE_PAGE).format(after=after if page.after else "", order=order),
     )
 
 
@@ -368,7 +420,7 @@ def _row(row: tuple[Any, ...], nodes: Sequence[NodeKey], grouping: Grouping, ser
     span = None if bucket is None else _span(series[node], bucket, grouping)
     presence = _presence(series.get(node), span)
     figure = Figure(
-        Amounts.of(row[_FIXED + len(values) * _PER_DIMENSION :]),
+        Amounts.of(row[_FIXED + len(values) * _PER_DIMENSION :][: len(COLUMNS)]),
         Presence.WHOLE if presence is Presence.WHOLE else Presence.PART,
         zero,
     )

@@ -8,7 +8,6 @@ from typing import Annotated
 import strawberry
 
 from allocation.policies import NodeKey
-from allocation.selectors import assurance
 from allocation.selectors import restatements as restatements_selector
 from allocation.selectors.assurance import VerificationStatement as DomainStatement
 from allocation.selectors.coverage import Coverage as DomainCoverage
@@ -81,12 +80,7 @@ class MethodologyVersion(Node):
     @strawberry.field(description="What third parties stated about this version, newest first.")
     async def verification_statements(self, info: Info) -> list[VerificationStatement]:
         """Statements."""
-        rows = await info.context.call(
-            assurance.statements,
-            viewer=info.context.viewer,
-            published=info.context.published,
-            version_ids=[self.row.id],
-        )
+        rows = await info.context.loaders.statements_by_method.load(self.row.id)
         return [VerificationStatement.of(row) for row in rows]
 
     @classmethod

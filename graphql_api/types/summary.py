@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from allocation.policies import NodeKey
-from allocation.selectors import assurance, cube, methodologies, spans
+from allocation.selectors import cube, spans
 from allocation.selectors.comparisons import Comparison, compared
-from allocation.selectors.cube import CubePage, CubeRow, Grouping
-from allocation.selectors.emissions import Series, runs_behind
+from allocation.selectors.cube import CubePage, CubeRow
+from allocation.selectors.emissions import Series
 from allocation.selectors.statuses import Figure
 from graphql_api.context import Context
 from graphql_api.errors import Code, RefusedError, bad_input
-from graphql_api.loaders import Asked, SeriesKey
+from graphql_api.loaders import Asked, BreakdownKey, SeriesKey
 from graphql_api.pagination import Cursors, Page, PageInfo, page_of, page_size
 from graphql_api.types.arguments import After, First, WithMethod
 from graphql_api.types.emissions import Emissions, EmissionsPoint, Mass, Omission, mass
@@ -211,21 +211,12 @@ class EmissionsSummary:
         size = page_size(first)
         cursors = breakdown_cursors((dimension, *self.node_key, self.asked), order, method)
         key = cursors.read(after)
-        question, restricted = await info.context.loaders.question_by_asked.load(self.asked)
-        series = {self.node_key: await self._series(info)}
+        wanted = BreakdownKey(self.node_key, self.asked, dimension, CubePage(size + 1, method, order, key))
         try:
-            found = await info.context.call(
-                cube.cube,
-                question=question,
-                nodes=[self.node_key],
-                grouping=Grouping((dimension,)),
-                page=CubePage(size + 1, method, order, key),
-                restricted=restricted,
-                series=series,
-            )
+            rows = await info.context.loaders.breakdown_by_key.load(wanted)
         except cube.TooManyAccounts:
             raise too_many_accounts() from None
-        return page_of(found.rows, size=size, key=lambda row: row.key(order), cursors=cursors, after=key)
+        return page_of(rows, size=size, key=lambda row: row.key(order), cursors=cursors, after=key)
 
     async def _spans(self, info: Info, granularity: Granularity, first_month: int = 1) -> list[EmissionsPoint]:
         points = (await self._series(info)).points
@@ -354,14 +345,7 @@ class EmissionsSummary:
         """Methods."""
         from graphql_api.types.history import MethodologyVersion as Version  # noqa: PLC0415 history has summaries
 
-        series = await self._series(info)
-        question, _ = await info.context.loaders.question_by_asked.load(self.asked)
-        runs = runs_behind(series, question.published)
-        if not runs:
-            return []
-        rows = await info.context.call(
-            methodologies.of_runs, viewer=info.context.viewer, published=question.published, run_ids=runs
-        )
+        rows = await info.context.loaders.methods_by_series.load(SeriesKey(self.node_key, self.asked))
         return [Version.of(row) for row in rows]
 
     @strawberry.field(
@@ -374,18 +358,7 @@ class EmissionsSummary:
         """Statements."""
         from graphql_api.types.history import VerificationStatement as Statement  # noqa: PLC0415 history has summaries
 
-        series = await self._series(info)
-        question, _ = await info.context.loaders.question_by_asked.load(self.asked)
-        runs = runs_behind(series, question.published)
-        if not runs:
-            return []
-        rows = await info.context.call(
-            assurance.behind,
-            viewer=info.context.viewer,
-            published=question.published,
-            run_ids=runs,
-            period=self.asked.period,
-        )
+        rows = await info.context.loaders.statements_by_series.load(SeriesKey(self.node_key, self.asked))
         return [Statement.of(row) for row in rows]
 
     @strawberry.field(description="Whether nothing is left out of the total.")

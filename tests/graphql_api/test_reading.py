@@ -399,7 +399,10 @@ def test_dimension_values_page_by_page(world: World) -> None:
 def test_the_number_of_statements_is_constant(world: World) -> None:
     asked = """query($id: ID!, $period: PeriodInput!, $first: Int!) { hierarchyNode(id: $id) { path { name }
       children(period: $period, first: $first) { totalCount edges { emissions { kgCO2e status }
-        node { name path { name } emissions(period: $period) { complete total { kgCO2e } byMonth { label } } } } }
+        node { name path { name } emissions(period: $period) { complete total { kgCO2e } byMonth { label }
+          byService(first: 2) { edges { cursor } } byAccount(first: 2) { edges { node { name } } }
+          byResourceGroup(first: 2) { edges { cursor } }
+          methodologyVersions { name verificationStatements { verifier } } verificationStatements { verifier } } } } }
       emissions(period: $period) { omissions { reason } total { kgCO2e } byMonth { label }
         byService { edges { cursor } } byAccount { edges { node { name } } } } } }"""
     client = signed_in(world, "owner")
