@@ -17,6 +17,9 @@ RETURNS TABLE (node_kind text, node_id bigint, valid_from date, valid_to date)
 LANGUAGE plpgsql STABLE ROWS 50 AS $$
 #variable_conflict use_column
 BEGIN
+    IF kind IN ('miscellaneous', 'resource_group') OR cardinality(nodes) = 0 THEN
+        RETURN; -- nothing stands below them
+    END IF;
     RETURN QUERY
     WITH root AS MATERIALIZED (
         SELECT root.node_kind, root.node_id, daterange(root.valid_from, root.valid_to) AS months

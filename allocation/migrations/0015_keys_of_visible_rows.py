@@ -69,24 +69,44 @@ CREATE FUNCTION allocation_web_key(node_id bigint, month date) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN node_id * 4294967296 + LEAST(GREATEST(month - DATE '1900-01-01', 0), 4294967295);
 
+-- What `allocation_web_month_keys` and `allocation_web_row_keys` found is kept to the end of the statement of the client: a
+-- statement that names a table several times asks for its keys each time. The next statement has another timestamp and
+-- works out everything anew, so no permission outlives a statement.
+CREATE FUNCTION allocation_web_kept(name text) RETURNS int8multirange LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    stamp text := allocation_web_stamp();
+    kept text := current_setting('canopy.keys_' || name, true);
+BEGIN
+    RETURN CASE WHEN starts_with(kept, stamp) THEN substr(kept, length(stamp) + 1)::int8multirange END;
+END $$;
+
+CREATE FUNCTION allocation_web_stamp() RETURNS text LANGUAGE sql STABLE
+RETURN concat_ws('/', extract(epoch FROM statement_timestamp()), canopy_viewer(), extract(epoch FROM canopy_now()), '');
+
+CREATE FUNCTION allocation_web_keep(name text, keys int8multirange) RETURNS int8multirange LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    PERFORM set_config('canopy.keys_' || name, allocation_web_stamp() || keys::text, true);
+    RETURN keys;
+END $$;
+
 -- (node, month): for rows whose month is looked up.
 CREATE FUNCTION allocation_web_month_keys(of_kind text) RETURNS int8multirange LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (
+    RETURN COALESCE(allocation_web_kept(of_kind), allocation_web_keep(of_kind, (
         SELECT COALESCE(range_agg(int8range(
                    allocation_web_key(seen.node_id, COALESCE(lower(span.months), DATE '1900-01-01')),
                    CASE WHEN upper(span.months) IS NULL THEN allocation_web_key(seen.node_id + 1, 0)
                         ELSE allocation_web_key(seen.node_id, upper(span.months)) END)), '{}')
         FROM allocation_web_seen(of_kind) seen CROSS JOIN LATERAL unnest(seen.months) AS span (months)
         WHERE upper(span.months) IS NULL OR upper(span.months) > DATE '1900-01-01'
-    );
+    )));
 END $$;
 
 -- (node, id of a publication, a run or a package): for rows that say which of these they belong to.
 CREATE FUNCTION allocation_web_row_keys(of_kind text, of_row text) RETURNS int8multirange
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (
+    RETURN COALESCE(allocation_web_kept(of_kind || '_' || of_row), allocation_web_keep(of_kind || '_' || of_row, (
         WITH seen AS MATERIALIZED (SELECT * FROM allocation_web_seen(of_kind))
         SELECT COALESCE(range_agg(key.keys), '{}')
         FROM (
@@ -103,12 +123,15 @@ BEGIN
                 ON seen.months @> low.month AND (seen.provider_id IS NULL OR seen.provider_id = low.provider_id)
             WHERE NOT seen.always
         ) AS key
-    );
+    )));
 END $$;
 """
 DROP_SEEN = """
 DROP FUNCTION allocation_web_row_keys(text, text);
 DROP FUNCTION allocation_web_month_keys(text);
+DROP FUNCTION allocation_web_keep(text, int8multirange);
+DROP FUNCTION allocation_web_kept(text);
+DROP FUNCTION allocation_web_stamp();
 DROP FUNCTION allocation_web_key(bigint, date);
 DROP FUNCTION allocation_web_key(bigint, bigint);
 DROP FUNCTION allocation_web_seen(text);
