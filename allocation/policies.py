@@ -605,8 +605,8 @@ class _Needs:
     def _parts(self) -> list[str]:
         # What is seen in no month is left out here: its totals would be read first and thrown away afterwards.
         return [
-            f"{part} AS MATERIALIZED (SELECT * FROM ({' UNION ALL '.join(_PARTS[part][source] for source in sources)})"
-            " AS found WHERE NOT isempty(found.months))"  # noqa: S608 fixed texts
+            f"{part} AS MATERIALIZED (SELECT * FROM ({' UNION ALL '.join(_PARTS[part][source] for source in sources)})"  # noqa: S608 fixed texts
+            " AS found WHERE NOT isempty(found.months))"
             for part, sources in self.parts.items()
         ]
 
