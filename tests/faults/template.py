@@ -1,4 +1,4 @@
-"""A database to begin with, migrated and with packages in it; made once for a state of the code, since it takes long."""
+"""A database to begin with, migrated and with packages in it; made once for a state of the code: it takes long."""
 
 from __future__ import annotations
 
