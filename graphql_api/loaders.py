@@ -11,7 +11,6 @@ from strawberry.dataloader import DataLoader
 from allocation.policies import NodeKey, Question, View
 from allocation.selectors import (
     assurance,
-    cube,
     emissions,
     exports,
     filters,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from accounts.months import Period
     from allocation.selectors.assurance import VerificationStatement
-    from allocation.selectors.cube import CubePage, CubeRow, Dimension
     from allocation.selectors.emissions import Series
     from allocation.selectors.facts import EmissionsFilter
     from allocation.selectors.methodologies import Methodology
@@ -58,15 +56,6 @@ class SeriesKey(NamedTuple):
     asked: Asked
 
 
-class BreakdownKey(NamedTuple):
-    """One page of a breakdown of a node."""
-
-    node: NodeKey
-    asked: Asked
-    dimension: Dimension
-    page: CubePage
-
-
 class FilesKey(NamedTuple):
     """One page of the files of an export: at most so many, after an id."""
 
@@ -85,7 +74,6 @@ class Loaders:
         self.node_by_key: DataLoader[NodeKey, Node | None] = DataLoader(self._nodes)
         self.path_by_key: DataLoader[NodeKey, list[Step]] = DataLoader(self._paths)
         self.series_by_key: DataLoader[SeriesKey, Series] = DataLoader(self._series)
-        self.breakdown_by_key: DataLoader[BreakdownKey, list[CubeRow]] = DataLoader(self._breakdowns)
         self.methods_by_series: DataLoader[SeriesKey, list[Methodology]] = DataLoader(self._methods)
         self.statements_by_series: DataLoader[SeriesKey, list[VerificationStatement]] = DataLoader(self._statements)
         self.statements_by_method: DataLoader[int, list[VerificationStatement]] = DataLoader(self._of_methods)
@@ -101,7 +89,6 @@ class Loaders:
             self.node_by_key,
             self.path_by_key,
             self.series_by_key,
-            self.breakdown_by_key,
             self.methods_by_series,
             self.statements_by_series,
             self.statements_by_method,
@@ -111,23 +98,6 @@ class Loaders:
             self.latest_export_by_schedule,
         ):
             loader.clear_all()
-
-    async def _breakdowns(self, keys: list[BreakdownKey]) -> Sequence[list[CubeRow] | BaseException]:
-        found: dict[BreakdownKey, list[CubeRow] | BaseException] = {}
-        for asked, dimension, page in dict.fromkeys((key.asked, key.dimension, key.page) for key in keys):
-            nodes = [key.node for key in keys if (key.asked, key.dimension, key.page) == (asked, dimension, page)]
-            question, restricted = await self.question_by_asked.load(asked)
-            series = await self.series_by_key.load_many([SeriesKey(node, asked) for node in nodes])
-            rows = await self.context.call(
-                cube.breakdowns,
-                question=question,
-                series=dict(zip(nodes, series, strict=True)),
-                dimension=dimension,
-                page=page,
-                restricted=restricted,
-            )
-            found |= {BreakdownKey(node, asked, dimension, page): answer for node, answer in rows.items()}
-        return [found[key] for key in keys]
 
     async def _runs(self, keys: Sequence[SeriesKey]) -> dict[SeriesKey, list[int]]:
         """The runs behind what each node shows; all keys ask the same but for their nodes."""

@@ -14,15 +14,7 @@ from django.db import connection
 from allocation.policies import Kind, NodeKey, asked_for
 from allocation.selectors.amounts import COLUMNS, LINES, Amounts, Method, sums_sql, total_sql
 from allocation.selectors.emissions import by_month
-from allocation.selectors.facts import (
-    NO_FILTER,
-    Cut,
-    Detail,
-    EmissionsFilter,
-    accounts_by_key,
-    count_accounts,
-    facts,
-)
+from allocation.selectors.facts import NO_FILTER, Cut, Detail, EmissionsFilter, count_accounts, facts
 from allocation.selectors.spans import Granularity, Span, grouped
 from allocation.selectors.statuses import Figure, Presence
 
@@ -30,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from allocation.policies import Asked, Question
+    from allocation.policies import Question
     from allocation.selectors.emissions import Series
 
 MAX_LEDGER_ACCOUNTS = 500
@@ -216,24 +208,38 @@ class CubeResult:
     series: dict[NodeKey, Series]
 
 
-_CUBE = """
+# By emissions a page is cut by totals alone, before all columns are added up and names are looked up: a cube has many
+# more rows than a page. Rows that tie with the last of the page stay until labels decide.
+_CHOSEN = """
+, ranked AS (
+    SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE(sum({row_total}), -1) AS total_ug,
+           sum({amounts_of}.energy_wh) AS energy_wh, sum({amounts_of}.below_threshold) AS below_threshold,
+           sum({amounts_of}.not_covered) AS not_covered
+    FROM fact{joins}
+    GROUP BY 1, 2{numbers}
+), largest AS (
+    SELECT * FROM ranked line WHERE ({there}){from_total} ORDER BY total_ug DESC FETCH FIRST %(limit)s ROWS WITH TIES
+), chosen AS (
+    SELECT named.* FROM (SELECT line.*, {label} AS label FROM largest line) AS named
+    {after} ORDER BY {order} LIMIT %(limit)s
+)"""
+# `IS TRUE` keeps it a look-up in a hash table: the planner expects far too few facts and would compare each with each.
+_OF_CHOSEN = """
+    WHERE (({place}) IN (SELECT {chosen} FROM chosen)) IS TRUE"""
+_CUBE = """{chosen}
 , line AS (
     SELECT {node} AS key, {bucket} AS bucket{keys}, bool_and({zero}) AS zero_emission, {sums}
-    FROM fact{joins}
+    FROM fact{joins}{of_chosen}
     GROUP BY 1, 2{numbers}
 ), named AS (
     SELECT line.key, line.bucket, line.zero_emission, COALESCE({total}, -1) AS total_ug,
            concat_ws('|', line.bucket::text{names}) AS sort_text,
-           concat_ws('|', {owner}, line.bucket::text{labels}) AS label{columns}, {amounts}
+           {label} AS label{columns}, {amounts}
     FROM line{named}
     WHERE {there}
 )
-{page}
+SELECT * FROM named {after} ORDER BY {order} LIMIT %(limit)s
 """
-_ONE_PAGE = "SELECT * FROM named {after} ORDER BY {order} LIMIT %(limit)s"
-_PAGE_OF_EACH = """SELECT * FROM (
-    SELECT named.*, row_number() OVER (PARTITION BY named.key ORDER BY {order}) AS place FROM named {after}
-) AS named WHERE named.place <= %(limit)s ORDER BY named.key, named.place"""
 _ORDERS = {
     CubeOrder.EMISSIONS_DESC: (
         """WHERE named.total_ug < %(after_value)s
@@ -274,48 +280,6 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
     asked = asked_for(nodes, question.view)
     if wanted & _LEDGER and count_accounts(question, asked=asked) > MAX_LEDGER_ACCOUNTS:
         raise TooManyAccounts(MAX_LEDGER_ACCOUNTS)
-    found = _found(question, asked, grouping, page, restricted)
-    if series is None:
-        series = by_month(question=question, nodes=nodes, restricted=restricted)
-    return CubeResult([_row(row, nodes, grouping, series) for row in found], series)
-
-
-def breakdowns(
-    *,
-    question: Question,
-    series: dict[NodeKey, Series],
-    dimension: Dimension,
-    page: CubePage,
-    restricted: EmissionsFilter = NO_FILTER,
-) -> dict[NodeKey, list[CubeRow] | TooManyAccounts]:
-    """One page of a breakdown for each of some nodes; at most two statements whatever the number of nodes and rows.
-
-    Nodes with too many accounts for a breakdown that reads the ledger get that as their answer.
-    """
-    nodes, refused = list(series), set[NodeKey]()
-    if dimension in _LEDGER:
-        counts = accounts_by_key(question, asked=asked_for(nodes, question.view))
-        refused = {node for key, node in enumerate(nodes, start=1) if counts.get(key, 1) > MAX_LEDGER_ACCOUNTS}
-        nodes = [node for node in nodes if node not in refused]
-    pages: dict[NodeKey, list[CubeRow]] = {node: [] for node in nodes}
-    if nodes:
-        grouping = Grouping((dimension,))
-        for found in _found(question, asked_for(nodes, question.view), grouping, page, restricted, each=True):
-            row = _row(found, nodes, grouping, series)
-            pages[row.node].append(row)
-    return pages | {node: TooManyAccounts(MAX_LEDGER_ACCOUNTS) for node in refused}
-
-
-def _found(  # noqa: PLR0913 what a statement is made of
-    question: Question,
-    asked: Asked,
-    grouping: Grouping,
-    page: CubePage,
-    restricted: EmissionsFilter,
-    *,
-    each: bool = False,
-) -> list[tuple[Any, ...]]:
-    wanted = frozenset(grouping.dimensions)
     cut = Cut(
         services=bool(wanted & _SERVICES),
         clusters=bool(wanted & _PLACES),
@@ -328,8 +292,11 @@ def _found(  # noqa: PLR0913 what a statement is made of
     if page.after:
         params |= dict(zip(("after_value", "after_label"), page.after, strict=True))
     with connection.cursor() as cursor:
-        cursor.execute(begun.text + _statement(grouping, page, each=each), params)
-        return cursor.fetchall()
+        cursor.execute(begun.text + _statement(grouping, page), params)
+        found = cursor.fetchall()
+    if series is None:
+        series = by_month(question=question, nodes=nodes, restricted=restricted)
+    return CubeResult([_row(row, nodes, grouping, series) for row in found], series)
 
 
 def _detail(wanted: frozenset[Dimension]) -> Detail:
@@ -340,33 +307,62 @@ def _detail(wanted: frozenset[Dimension]) -> Detail:
     return Detail.GROUP if Dimension.ACCOUNT_GROUP in wanted else Detail.NODE
 
 
-def _statement(grouping: Grouping, page: CubePage, *, each: bool) -> str:
+def _statement(grouping: Grouping, page: CubePage) -> str:
     wanted = frozenset(grouping.dimensions)
     recipes = [(f"d{number}", f"t{number}", _RECIPES[one]) for number, one in enumerate(grouping.dimensions)]
     after, order = _ORDERS[page.order]
     columns = "".join(
         f", line.{d}::text, {r.code}, {r.name}, {r.provider}, {r.kind}".format(d=d, t=t) for d, t, r in recipes
     )
+    labels = "".join(f", line.{d}::text" for d, _, _ in recipes)
+    parts = {
+        "node": "1" if grouping.together else "fact.key",
+        "bucket": _BUCKETS[grouping.granularity],
+        "keys": "".join(f", {recipe.key} AS {d}" for d, _, recipe in recipes),
+        "joins": _joins(wanted, page.method),
+        "numbers": "".join(f", {number}" for number in range(3, 3 + len(recipes))),
+        "label": f"concat_ws('|', line.key::text, line.bucket::text{labels})",
+        "after": after if page.after else "",
+        "order": order,
+    }
+    by_emissions = page.order is CubeOrder.EMISSIONS_DESC
     return _CUBE.format(
-        node="1" if grouping.together else "fact.key",
-        bucket=_BUCKETS[grouping.granularity],
-        keys="".join(f", {recipe.key} AS {d}" for d, _, recipe in recipes),
+        **parts,
+        chosen=_chosen(grouping, page, parts) if by_emissions else "",
+        of_chosen=_of_chosen(grouping, parts, [(d, recipe.key) for d, _, recipe in recipes]) if by_emissions else "",
         zero="COALESCE(location.zero_emission, false)" if wanted & _PLACES else "false",
         sums=_picked_sums(wanted),
-        joins=_joins(wanted, page.method),
-        numbers="".join(f", {number}" for number in range(3, 3 + len(recipes))),
         total=total_sql("line", page.method),
         names="".join(f", {r.name}".format(d=d, t=t) for d, t, r in recipes),
-        labels="".join(f", line.{d}::text" for d, _, _ in recipes),
         columns=columns,
         amounts=", ".join(f"line.{column}" for column in COLUMNS),
         named="".join(" " + r.join.format(d=d, t=t) for d, t, r in recipes if r.join),
         # Inclusive totals minus those of subgroups leave zeros where no account stands directly in a group.
         there=_NOT_ZERO.format(total_sql("line", page.method)) if _detail(wanted) is Detail.GROUP else "true",
-        # A cursor of a node's own breakdown does not tell beside which others it was asked for.
-        owner="'1'" if each else "line.key::text",
-        page=(_PAGE_OF_EACH if each else _ONE_PAGE).format(after=after if page.after else "", order=order),
     )
+
+
+def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str]) -> str:
+    wanted = frozenset(grouping.dimensions)
+    amounts_of = "picked" if wanted & _PICKED else "fact"
+    return _CHOSEN.format(
+        **parts,
+        amounts_of=amounts_of,
+        row_total=total_sql(amounts_of, page.method),
+        there=_NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true",
+        from_total=" AND line.total_ug <= %(after_value)s" if page.after else "",
+    )
+
+
+def _of_chosen(grouping: Grouping, parts: dict[str, str], keys: Sequence[tuple[str, str]]) -> str:
+    place, chosen = [parts["node"]], ["chosen.key"]
+    if grouping.granularity is not None:
+        place.append(parts["bucket"])
+        chosen.append("chosen.bucket")
+    for name, key in keys:
+        place.append(key)
+        chosen.append(f"chosen.{name}")
+    return _OF_CHOSEN.format(place=", ".join(place), chosen=", ".join(chosen))
 
 
 _NOT_ZERO = "({}) > 0 OR line.energy_wh > 0 OR line.below_threshold > 0 OR line.not_covered > 0"
@@ -420,7 +416,7 @@ def _row(row: tuple[Any, ...], nodes: Sequence[NodeKey], grouping: Grouping, ser
     span = None if bucket is None else _span(series[node], bucket, grouping)
     presence = _presence(series.get(node), span)
     figure = Figure(
-        Amounts.of(row[_FIXED + len(values) * _PER_DIMENSION :][: len(COLUMNS)]),
+        Amounts.of(row[_FIXED + len(values) * _PER_DIMENSION :]),
         Presence.WHOLE if presence is Presence.WHOLE else Presence.PART,
         zero,
     )

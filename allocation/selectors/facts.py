@@ -378,21 +378,6 @@ def count_accounts(question: Question, *, asked: Asked) -> int:
     return int(row[0]) if row else 0
 
 
-def accounts_by_key(question: Question, *, asked: Asked) -> dict[int, int]:
-    """The same for each node by its place in `asked`, from 1; nodes without accounts below them are left out."""
-    parts = visible_parts(question, asked)
-    members = [text for part, text in _MEMBERS.items() if part in parts.names]
-    if not members:
-        return {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"{parts.text}, member AS ({' UNION ALL '.join(members)})"  # noqa: S608 fixed texts
-            f" SELECT key %% {JOINED} AS node, count(DISTINCT account_id) FROM member GROUP BY node",
-            parts.params,
-        )
-        return dict(cursor.fetchall())
-
-
 def _conditions(restricted: EmissionsFilter) -> str:
     found = ""
     if restricted.service_ids is not None:

@@ -9,12 +9,12 @@ import strawberry
 from allocation.policies import NodeKey
 from allocation.selectors import cube, spans
 from allocation.selectors.comparisons import Comparison, compared
-from allocation.selectors.cube import CubePage, CubeRow
+from allocation.selectors.cube import CubePage, CubeRow, Grouping
 from allocation.selectors.emissions import Series
 from allocation.selectors.statuses import Figure
 from graphql_api.context import Context
 from graphql_api.errors import Code, RefusedError, bad_input
-from graphql_api.loaders import Asked, BreakdownKey, SeriesKey
+from graphql_api.loaders import Asked, SeriesKey
 from graphql_api.pagination import Cursors, Page, PageInfo, page_of, page_size
 from graphql_api.types.arguments import After, First, WithMethod
 from graphql_api.types.emissions import Emissions, EmissionsPoint, Mass, Omission, mass
@@ -211,12 +211,21 @@ class EmissionsSummary:
         size = page_size(first)
         cursors = breakdown_cursors((dimension, *self.node_key, self.asked), order, method)
         key = cursors.read(after)
-        wanted = BreakdownKey(self.node_key, self.asked, dimension, CubePage(size + 1, method, order, key))
+        question, restricted = await info.context.loaders.question_by_asked.load(self.asked)
+        series = {self.node_key: await self._series(info)}
         try:
-            rows = await info.context.loaders.breakdown_by_key.load(wanted)
+            found = await info.context.call(
+                cube.cube,
+                question=question,
+                nodes=[self.node_key],
+                grouping=Grouping((dimension,)),
+                page=CubePage(size + 1, method, order, key),
+                restricted=restricted,
+                series=series,
+            )
         except cube.TooManyAccounts:
             raise too_many_accounts() from None
-        return page_of(rows, size=size, key=lambda row: row.key(order), cursors=cursors, after=key)
+        return page_of(found.rows, size=size, key=lambda row: row.key(order), cursors=cursors, after=key)
 
     async def _spans(self, info: Info, granularity: Granularity, first_month: int = 1) -> list[EmissionsPoint]:
         points = (await self._series(info)).points

@@ -121,7 +121,9 @@ def test_a_row_of_the_ledger_links_to_its_explanation(operator: Client) -> None:
     assert sum(step.amount_out for step in line.steps if step.stage == "account_to_resource_group") == line.exact
     said = answer.content.decode()
     assert f"<strong>{row.ug} ug CO2e</strong>" in said
-    assert "sites.csv:2" in said
+    behind = {f"{one.file}:{one.row}" for posting in line.postings for one in posting.rows}
+    assert behind
+    assert all(place in said for place in behind)
     never = month().run()
     ready = LedgerRow.objects.filter(run=never, account__isnull=False)[0]
     unseen = reverse("admin:allocation_ledgerrow_explanation", args=[ready.pk])

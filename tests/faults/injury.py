@@ -80,10 +80,12 @@ class Injury:
         return True
 
     def broker_server(self) -> bool:
-        """Kill the broker; it is back after a moment."""
+        """Kill the broker; it is back after a moment, or after many, while other things go wrong."""
+        if not self.broker.answers():
+            return False
         self.broker.kill()
         time.sleep(self.draw.uniform(0, 1))
-        self.broker.start()
+        self.broker.launch()
         return True
 
     def postgres_server(self) -> bool:

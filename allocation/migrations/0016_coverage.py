@@ -22,7 +22,7 @@ ALTER TABLE allocation_containertotal DROP COLUMN below_threshold, DROP COLUMN n
 
 class Migration(migrations.Migration):
 
-    dependencies = [("allocation", "0014_verification_statements")]
+    dependencies = [("allocation", "0015_keys_of_visible_rows")]
 
     operations = [
         migrations.CreateModel(
