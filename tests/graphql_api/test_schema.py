@@ -76,4 +76,4 @@ def test_every_mutation_takes_one_input_with_a_key_against_repetitions() -> None
     for name, field in root.fields.items():
         (given,) = field.args
         assert given == "input", name
-        assert "clientMutationId" in get_named_type(field.args[given].type).fields, name  # type: ignore[union-attr] # an input
+        assert "clientMutationId" in get_named_type(field.args[given].type).fields, name

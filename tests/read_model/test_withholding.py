@@ -18,9 +18,10 @@ from allocation.selectors.emissions import by_month
 from allocation.selectors.facts import EmissionsFilter
 from allocation.selectors.standing import Reason
 from allocation.selectors.statuses import DataStatus
+from tests.factories.hierarchy import month
 from tests.read_model.test_by_month import NODES, PEOPLE, key, question
 from tests.read_model.test_cube import COMBINATIONS, found, wanted
-from tests.read_model.world import METHOD_LINES, Rule, World, month, publish_month
+from tests.read_model.world import METHOD_LINES, Rule, World, publish_month
 
 if TYPE_CHECKING:
     import datetime as dt
