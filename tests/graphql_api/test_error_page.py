@@ -91,6 +91,10 @@ def arrange(code: str, known: dict[str, str], settings: Settings, monkeypatch: p
     def broken(**_arguments: object) -> None:
         raise RuntimeError("broken on purpose")
 
+    def slow(**_arguments: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(60)")
+
     match code:
         case Code.THROTTLED:
             settings.GRAPHQL_REQUESTS_PER_MINUTE = 1
@@ -98,7 +102,8 @@ def arrange(code: str, known: dict[str, str], settings: Settings, monkeypatch: p
         case Code.INTROSPECTION_DISABLED:
             settings.GRAPHQL_INTROSPECTION = False
         case Code.TIMEOUT:
-            monkeypatch.setattr("graphql_api.context.STATEMENT_TIMEOUT_MS", 1)
+            monkeypatch.setattr("graphql_api.context.STATEMENT_TIMEOUT_MS", 2_000)
+            monkeypatch.setattr("allocation.selectors.nodes.topmost", slow)
         case Code.INTERNAL_ERROR:
             monkeypatch.setattr("allocation.selectors.nodes.topmost", broken)
         case downloads.LinkExpired.code:
