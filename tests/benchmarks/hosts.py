@@ -14,6 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.db import connection
 
 from allocation.models import AllocationRun, RunChunk, RunState, RunTransition
@@ -126,6 +127,10 @@ def _worker(name: str, number: int, address: str, queue_port: int, folder: Path)
     log = folder / f"host-{name}-{time.time_ns()}.log"
     environment = os.environ | {
         "DATABASE_URL": f"postgres://{database.user}@{address}:{DATABASE_PORT}/{database.dbname}",
+        "CANOPY_SECRET_KEY": settings.SECRET_KEY,
+        "CANOPY_ALLOWED_HOSTS": "localhost",
+        "CANOPY_STATIC_DIR": str(folder),
+        "CANOPY_LOG_LEVEL": "INFO",
         "CELERY_BROKER_URL": f"amqp://guest:guest@{address}:{BROKER_PORT}//",
     }
     ends = threading.Event()
