@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -26,13 +25,12 @@ from graphql_api.types.nodes import id_of
 from tests.faults import reader, restater
 from tests.faults.brokers import unpacked
 from tests.faults.campaign import Campaign, Quota
-from tests.faults.disk import CappedFiles, SmallDisk, disk_folder
+from tests.faults.disk import CappedFiles, SmallDisk, disk_folder, seen_full
 from tests.faults.injury import Injury
 from tests.faults.insistence import insist
 from tests.faults.inspection import Inspection
 from tests.faults.plant import LIBRARY, Plant
 from tests.faults.steps import NAMES, VARIABLE
-from tests.faults.units import Shown, shown, units
 from tests.faults.warrants import HALT, Warrants
 
 if TYPE_CHECKING:
@@ -41,9 +39,10 @@ if TYPE_CHECKING:
     from tests.faults.brokers import Broker
     from tests.faults.disk import Disk
     from tests.faults.sizes import Size
+    from tests.faults.template import Work
+    from tests.faults.units import Shown
 
 START_SECONDS = 600
-_DISK_FULL = re.compile("No space left on device|File too large")
 
 
 @dataclass
@@ -53,6 +52,7 @@ class Trial:
     folder: Path
     broker: Broker
     size: Size
+    work: Work
     seed: int
     naive: bool
     say: Callable[[str], None]
@@ -63,8 +63,7 @@ class Trial:
         full = self.size.disk_and_clock
         disk = self._disk() if full else None
         self.say(f"seed {self.seed}; disk: {type(disk).__name__}")
-        work = units(self.folder / "packages", self.size.units)
-        month = shown(self.folder / "packages")
+        work, month = self.work
         self._prepare_reading(month)
         plant = self._plant(full=full)
         draw = random.Random(self.seed)  # noqa: S311 no secret, a reproducible draw
@@ -172,7 +171,7 @@ class Trial:
             "runs": campaign.requests,
             "looked_at": dict(sorted(inspection.looked_at.items())),
             "reads": {name: count for name, count in reads.items() if name != "answers"},
-            "disk_full_seen_by_postgres": disk_full_seen(),
+            "disk_full_seen_by_postgres": seen_full(data_folder()),
             "recovery_seconds": recovery(campaign),
             "seconds": round(seconds),
             "violations": inspection.violations[:50] + reads["answers"],
@@ -197,12 +196,6 @@ def data_folder() -> Path:
     with connection.cursor() as cursor:
         cursor.execute("SHOW data_directory")
         return Path(cursor.fetchone()[0])
-
-
-def disk_full_seen() -> int:
-    """How often PostgreSQL's log says that a disk was full."""
-    log = data_folder().parent / "server.log"
-    return len(_DISK_FULL.findall(log.read_text(errors="replace")))
 
 
 def recovery(campaign: Campaign) -> dict[str, float]:

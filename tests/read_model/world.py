@@ -6,12 +6,12 @@ The oracle knows leaves (account, resource group, month, ...) and nothing of con
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection
 
 from accounts import closure
 from accounts.models import (
@@ -31,25 +31,16 @@ from accounts.models import (
     TreeVersion,
     User,
 )
-from allocation.models import (
-    AllocationRun,
-    Cause,
-    Cluster,
-    MethodologyVersion,
-    Package,
-    Publication,
-    PublishedMonth,
-    RunLocation,
-    RunState,
-    Service,
-)
-from allocation.services import partitions
-from allocation.services.rollups import fill_account_totals, fill_container_totals
+from allocation.models import Cluster, PackageService, RunLocation, Service, ServiceCoverage
+from tests.factories import publications
+from tests.factories.hierarchy import month
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from django.db.models import Model
+
+    from allocation.models import AllocationRun, Publication
 
 T = TypeVar("T")
 LONG_AGO = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
@@ -72,12 +63,6 @@ _GRANTS: dict[type[Model], type[Model]] = {
 }
 
 
-def month(text: str) -> dt.date:
-    """Read YYYY-MM."""
-    year, number = text.split("-")
-    return dt.date(int(year), int(number), 1)
-
-
 Place = tuple[str, str, str | None, dt.date, dt.date | None]
 
 
@@ -94,6 +79,14 @@ class Leaf:
     line: int
     ug: int
     estimated_ug: int
+
+
+class Rule(NamedTuple):
+    """A row of coverage.csv; None stands for all services without a row of their own."""
+
+    service: str | None
+    covered: bool = True
+    threshold_kg: Decimal = Decimal(0)
 
 
 @dataclass
@@ -205,7 +198,7 @@ class World:
     def close_tree(self) -> None:
         closure.rebuild(directory_ids=[d.pk for d in self.made.values() if isinstance(d, ResourceDirectory)])
 
-    def publish(
+    def publish(  # noqa: PLR0913 what a month is made of
         self,
         provider: str,
         on: dt.date,
@@ -213,91 +206,51 @@ class World:
         *,
         locations: dict[str, dict[str, Any]],
         number: int = 1,
+        coverage: Iterable[Rule] = (),
     ) -> Publication:
         """Publish a month with these ledger rows, through the real roll-up writers."""
         rows = list(leaves)
-        run = self._run(provider, on, number)
+        run = publications.ready_run(self.made[provider], on, at=LONG_AGO)
+        self._cover(run, coverage, {leaf.service for leaf in rows})
         for code, fields in locations.items():
             RunLocation.objects.create(
                 run=run, cluster=self.made[code], **({"facility_wh": 1, "it_wh": 1, "zero_emission": False} | fields)
             )
-        self._write(run, rows)
-        fill_account_totals(run.pk)
-        AllocationRun.objects.filter(pk=run.pk).update(state=RunState.PUBLISHED)
-        pointer = PublishedMonth.objects.filter(provider=run.provider, month=on).first()
-        made = Publication.objects.create(
-            provider=run.provider,
-            month=on,
-            run=run,
-            restates=pointer.publication if pointer else None,
-            cause=Cause.DATA if pointer else Cause.FIRST,
-            published_at=LONG_AGO + dt.timedelta(days=400 + number),
+        publications.write_rows(
+            run,
+            [
+                publications.Row(
+                    self.made[leaf.cluster].pk,
+                    self.made[leaf.service].pk,
+                    self.made[leaf.account].pk,
+                    self.resource_group(leaf.account, leaf.resource_group).pk,
+                    leaf.line,
+                    leaf.ug,
+                    leaf.estimated_ug,
+                )
+                for leaf in rows
+            ],
         )
-        fill_container_totals(publication_id=made.pk, run_id=run.pk, month=on)
-        PublishedMonth.objects.update_or_create(provider=run.provider, month=on, defaults={"publication": made})
+        made = publications.show(run, at=LONG_AGO + dt.timedelta(days=400 + number))
         self.leaves = [leaf for leaf in self.leaves if (leaf.provider, leaf.month) != (provider, on)] + rows
         return made
 
-    def _run(self, provider: str, on: dt.date, number: int) -> AllocationRun:
-        owner = self.made[provider]
-        version, _ = MethodologyVersion.objects.get_or_create(
-            provider=owner,
-            name="demo",
-            version="1",
-            defaults={
-                "preset": "custom",
-                "gwp_set": "AR6",
-                "options": {},
-                "options_digest": "0",
-                "created_at": LONG_AGO,
-            },
+    def _cover(self, run: AllocationRun, coverage: Iterable[Rule], services: set[str]) -> None:
+        """Write coverage.csv, and services.csv with it."""
+        PackageService.objects.bulk_create(
+            PackageService(package=run.package, row=row, service=self.made[code], kind="standard", unit="h")
+            for row, code in enumerate(sorted(services), start=2)
         )
-        package = Package.objects.create(
-            provider=owner,
-            month=on,
-            number=number,
-            digest=f"{on}{number}",
-            methodology_version=version,
-            time_zone="UTC",
-            hours=720,
-            usage_rows=0,
-            rejected_rows=0,
-            loaded_at=LONG_AGO,
-        )
-        return AllocationRun.objects.create(
-            provider=owner,
-            month=on,
-            package=package,
-            methodology_version=version,
-            state=RunState.READY,
-            requested_at=LONG_AGO,
-            ledger_rows=0,
-        )
-
-    def _write(self, run: AllocationRun, rows: list[Leaf]) -> None:
-        part = partitions.ledger_of(run.pk)
-        partitions.create(part)
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                f"INSERT INTO {part.table} (id, run_id, cluster_id, service_id, account_id, resource_group_id, special,"  # noqa: S608 our own table
-                " line, quality, ug, estimated_ug, estimated_ppm) VALUES (%s,%s,%s,%s,%s,%s,0,%s,0,%s,%s,0)",
-                [
-                    (
-                        run.pk * 100_000 + index,
-                        run.pk,
-                        self.made[leaf.cluster].pk,
-                        self.made[leaf.service].pk,
-                        self.made[leaf.account].pk,
-                        self.resource_group(leaf.account, leaf.resource_group).pk,
-                        leaf.line,
-                        leaf.ug,
-                        leaf.estimated_ug,
-                    )
-                    for index, leaf in enumerate(rows)
-                ],
+        ServiceCoverage.objects.bulk_create(
+            ServiceCoverage(
+                package=run.package,
+                row=row,
+                service=None if rule.service is None else self.made[rule.service],
+                covered=rule.covered,
+                threshold_kg=rule.threshold_kg,
             )
-        partitions.index(part)
-        partitions.attach(part)
+            for row, rule in enumerate(coverage, start=2)
+        )
 
     def resource_group(self, account: str, code: str) -> ResourceGroup:
         key = f"{account}/{code}"
@@ -385,7 +338,9 @@ def small_world() -> World:
 ACCOUNTS = {"p": ("mover", "deep", "still", "direct", "alone"), "q": ("southern",)}
 
 
-def publish_month(world: World, provider: str, on: dt.date, *, number: int = 1, factor: int = 1) -> Publication:
+def publish_month(  # noqa: PLR0913 what a month is drawn from
+    world: World, provider: str, on: dt.date, *, number: int = 1, factor: int = 1, coverage: Iterable[Rule] = ()
+) -> Publication:
     """Publish one month of the small world; `factor` multiplies every amount."""
     clusters = [f"{provider}-{code}" for code in ("east", "west", "edge")]
     rows = leaves_of(
@@ -397,25 +352,13 @@ def publish_month(world: World, provider: str, on: dt.date, *, number: int = 1, 
         groups=("default", "team"),
     )
     if factor != 1:
-        rows = [
-            Leaf(
-                r.provider,
-                r.month,
-                r.cluster,
-                r.service,
-                r.account,
-                r.resource_group,
-                r.line,
-                r.ug * factor,
-                r.estimated_ug,
-            )
-            for r in rows
-        ]
+        rows = [replace(row, ug=row.ug * factor) for row in rows]
     return world.publish(
         provider,
         on,
         rows,
         number=number,
+        coverage=coverage,
         locations={
             f"{provider}-east": {"name": "East", "kind": "region", "region": "r-east", "country": "DE"},
             f"{provider}-west": {"name": "West", "kind": "region", "region": "r-west", "country": "IE"},
