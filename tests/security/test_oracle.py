@@ -18,6 +18,7 @@ from tests.security.api import Api
 from tests.security.changes import Changes
 from tests.security.comparison import Findings, compare_policies
 from tests.security.defences import compare_bare, forgetful, without_the_database
+from tests.security.exported import compare_exports
 from tests.security.worlds import World
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def compare_database_alone(world: World, findings: Findings, monkeypatch: pytest
 def test_no_answer_says_more_or_less_than_the_model(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    policies, api, policy_alone, database_alone = (Findings() for _ in range(4))
+    policies, api, policy_alone, database_alone, exports = (Findings() for _ in range(5))
     for seed in range(SEED, SEED + WORLDS):
         with transaction.atomic():
             world = lived(seed)
@@ -94,6 +95,7 @@ def test_no_answer_says_more_or_less_than_the_model(
             compare_api(world, api, monkeypatch)
             compare_policy_alone(world, policy_alone, monkeypatch)
             compare_database_alone(world, database_alone, monkeypatch)
+            compare_exports(world, exports)
             with connection.cursor() as cursor:
                 cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             transaction.set_rollback(True)
@@ -101,7 +103,8 @@ def test_no_answer_says_more_or_less_than_the_model(
         sys.stdout.write(
             f"\n{WORLDS} worlds from seed {SEED}\npolicies: {policies}\nAPI: {api}\n"
             f"API, policies alone: {policy_alone}\nAPI and bare statements, database alone: {database_alone}\n"
+            f"exports: {exports}\n"
         )
-    for findings in (policies, api, policy_alone, database_alone):
+    for findings in (policies, api, policy_alone, database_alone, exports):
         assert (findings.leaks, findings.denials) == ([], [])
         assert findings.compared >= WORLDS * PROMISED
