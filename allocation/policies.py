@@ -149,7 +149,8 @@ known_node AS MATERIALIZED (
 
 # As-is: what stood below a node in a month, then every account that stands below it today and did not then, and minus
 # every account that stood below it then and does not today. Accounts that never moved are in neither. A node that the
-# viewer does not see today is not regrouped: what stands below it today is none of their business.
+# viewer does not see today is not regrouped: what stands below it today is none of their business. The database says so
+# once more: `allocation_moves` asks for the viewer of the transaction.
 JOINED = 1_000_000
 LEFT = 2_000_000
 ASKED_AS_IS = f"""
@@ -158,36 +159,15 @@ given AS MATERIALIZED (
     FROM unnest(%(kinds)s::text[], %(ids)s::bigint[]) WITH ORDINALITY AS node (kind, node_id, number)
 ), {_KNOWN_NODE.format(nodes="given").strip()}, regrouped AS MATERIALIZED (
     SELECT given.key FROM given JOIN known_node USING (kind, node_id) WHERE known_node.months @> %(today)s::date
-), stay AS (
-    SELECT given.key, member.account_id, daterange(member.valid_from, member.valid_to) AS months
-    FROM given
+), moved AS MATERIALIZED (
+    SELECT moves.*
+    FROM allocation_moves(%(kinds)s::text[], %(ids)s::bigint[], %(start)s, %(bound)s, %(today)s) AS moves
     JOIN regrouped USING (key)
-    JOIN accounts_resourcedirectory directory
-        ON (given.kind IN ('resource_directory', 'miscellaneous') AND directory.id = given.node_id)
-        OR (given.kind = 'enterprise_parent' AND directory.enterprise_id = given.node_id)
-    JOIN accounts_accountmembership member ON member.directory_id = directory.id AND member.superseded_by_id IS NULL
-    WHERE given.kind <> 'miscellaneous' OR member.group_id IS NULL
-    UNION ALL
-    SELECT given.key, member.account_id,
-           daterange(member.valid_from, member.valid_to) * daterange(closure.valid_from, closure.valid_to)
-    FROM given
-    JOIN regrouped USING (key)
-    JOIN accounts_groupclosure closure ON closure.ancestor_id = given.node_id
-    JOIN accounts_accountmembership member
-        ON member.group_id = closure.descendant_id AND member.superseded_by_id IS NULL
-    WHERE given.kind = 'account_group'
-), inside AS MATERIALIZED (
-    SELECT stay.key, stay.account_id, range_agg(stay.months) AS months FROM stay GROUP BY stay.key, stay.account_id
 ), asked AS MATERIALIZED (
     SELECT key, kind, node_id, months FROM given
     UNION ALL
-    SELECT inside.key + {JOINED}, 'account', inside.account_id, given.months - inside.months
-    FROM inside JOIN given ON given.key = inside.key
-    WHERE inside.months @> %(today)s::date AND NOT isempty(given.months - inside.months)
-    UNION ALL
-    SELECT inside.key + {LEFT}, 'account', inside.account_id, given.months * inside.months
-    FROM inside JOIN given ON given.key = inside.key
-    WHERE NOT inside.months @> %(today)s::date AND NOT isempty(given.months * inside.months)
+    SELECT moved.key + CASE WHEN moved.is_here THEN {JOINED} ELSE {LEFT} END, 'account', moved.account_id, moved.months
+    FROM moved
 ), known_asked AS MATERIALIZED (
     SELECT given.key, CASE WHEN regrouped.key IS NOT NULL AND given.kind NOT IN ('account', 'resource_group')
                            THEN '{{(,)}}'::datemultirange ELSE known_node.months END AS months
@@ -601,12 +581,13 @@ known_provider AS MATERIALIZED (
 
 
 class Parts(NamedTuple):
-    """The beginning of a statement, its parameters, and which of the parts it has."""
+    """The beginning of a statement, its parameters, which of the parts it has, and whether keys tell who moved."""
 
     text: str
     params: dict[str, Any]
     names: frozenset[str]
     asked: frozenset[str]
+    regrouped: bool
 
 
 def visible_parts(question: Question, asked: Asked) -> Parts:
@@ -623,7 +604,7 @@ def visible_parts(question: Question, asked: Asked) -> Parts:
     needs = _Needs(asked.kinds, roles, operator, partly=not operator and (as_is or SWITCHED_OFF in roles), as_is=as_is)
     text = f"WITH {', '.join(cte.strip() for cte in [asked.text, *needs.ctes()])}"
     named = set(needs.containers) | {kind.value for kind in asked.kinds & {Kind.ACCOUNT, Kind.RESOURCE_GROUP}}
-    return Parts(text, question.params() | asked.params, frozenset(needs.parts), frozenset(named))
+    return Parts(text, question.params() | asked.params, frozenset(needs.parts), frozenset(named), as_is)
 
 
 def role_kinds(*, viewer: Viewer) -> frozenset[str]:

@@ -14,7 +14,7 @@ from allocation.selectors.amounts import COLUMNS, ledger_sums_sql
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from allocation.policies import Asked, Question
+    from allocation.policies import Asked, Parts, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,11 @@ def grain_of(*, services: bool, clusters: bool) -> int:
 
 
 class Facts(NamedTuple):
-    """The beginning of a statement (`WITH ...`, no comma at its end) and its parameters."""
+    """The beginning of a statement (`WITH ...`, no comma at its end), its parameters, and the parts that it reads."""
 
     text: str
     params: dict[str, Any]
+    parts: Parts
 
 
 class Detail(enum.IntEnum):
@@ -234,11 +235,12 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Facts:
     if question.view is View.AS_IS:
         text = f"{parts.text}{before}, found AS ({' UNION ALL '.join(branches)}), {_REGROUPED}"
     grain = grain_of(services=cut.keeps_services, clusters=cut.keeps_clusters)
-    return Facts(text, parts.params | _filter_params(cut.restricted) | {"grain": grain})
+    return Facts(text, parts.params | _filter_params(cut.restricted) | {"grain": grain}, parts)
 
 
 # Today's group of an account stands for its group, where the viewer knows today's tree. Where accounts are told apart,
-# those that left are dropped; in the totals of containers they are taken off.
+# those that left are dropped; in the totals of containers they are taken off where there is something to take them off:
+# what the database hides is not made a number below zero.
 _SIGN = f"CASE WHEN found.key >= {LEFT} THEN -1 ELSE 1 END"
 _REGROUPED_AMOUNTS = ", ".join(f"{_SIGN} * found.{column} AS {column}" for column in COLUMNS)
 _REGROUPED = f"""fact AS (
@@ -250,7 +252,10 @@ _REGROUPED = f"""fact AS (
     LEFT JOIN accounts_accountmembership today ON today.account_id = found.account_id
         AND today.superseded_by_id IS NULL
         AND daterange(today.valid_from, today.valid_to) @> %(today)s::date
-    WHERE found.account_id IS NULL OR (found.key < {LEFT} AND NOT EXISTS (
+    WHERE (found.account_id IS NULL AND (found.key < {LEFT} OR EXISTS (
+        SELECT FROM found AS taken_from
+        WHERE taken_from.key = found.key - {LEFT} AND taken_from.provider_id = found.provider_id
+            AND taken_from.month = found.month))) OR (found.key < {LEFT} AND NOT EXISTS (
         SELECT FROM asked
         WHERE asked.key = found.key + {LEFT} AND asked.node_id = found.account_id AND asked.months @> found.month))
 )"""  # noqa: S608 fixed texts

@@ -135,7 +135,7 @@ def test_a_decision_costs_the_same_with_1_and_1000_grants_with_100_and_100000_ac
             viewer = viewer_with(grants, root, group)
             costs[size, grants] = {name: cost(decide) for name, decide in decisions(viewer, group).items()}
     few = costs[FEW, 1]
-    assert max(statements for statements, _ in few.values()) <= 5
+    assert max(statements for statements, _ in few.values()) <= 4
     for sizes, found in costs.items():
         for name, (statements, calls) in found.items():
             assert statements == few[name][0], (sizes, name)
