@@ -67,6 +67,7 @@ def correlation_middleware(
             finally:
                 current.reset(token)
 
+        answer_async.get_response = get_response  # type: ignore[attr-defined] # for carbon.handler
         return answer_async
 
     def answer(request: HttpRequest) -> HttpResponse:

@@ -83,6 +83,7 @@ def metrics_middleware(
             _observe(request, response, start)
             return response
 
+        answer_async.get_response = get_response  # type: ignore[attr-defined] # for carbon.handler
         return answer_async
 
     def answer(request: HttpRequest) -> HttpResponse:

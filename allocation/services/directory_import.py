@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from accounts.policies import Viewer
-    from accounts.services.import_directory import ImportReport
+    from accounts.services.import_report import ImportReport
     from allocation.models import Restatement
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import AccountMembership, AuditEntry, User
 from accounts.policies import viewer_of
-from accounts.services.import_directory import DocumentRefused
+from accounts.services.import_report import DocumentRefused
 from accounts.services.refusal import PermissionDenied
 from allocation.models import Cause, ContainerTotal, Publication, PublishedMonth, Restatement
 from allocation.services.directory_import import load_document, restate_document

@@ -77,11 +77,13 @@ def test_a_dump_restores_to_ledgers_that_prove_and_a_changed_row_is_noticed(tmp_
                 assert cursor.fetchone() == (0,)
             with pytest.raises(IntegrityError, match="cannot be changed"):
                 LedgerRow.objects.filter(run=AllocationRun.objects.get()).update(ug=1)
+            row = LedgerRow.objects.filter(run=AllocationRun.objects.get()).earliest("id")
             with connection.cursor() as cursor:
                 cursor.execute("SET session_replication_role = replica")
                 cursor.execute(
-                    "UPDATE allocation_ledgerrow SET ug = ug + 1 WHERE id = (SELECT min(id) FROM allocation_ledgerrow)"
+                    "UPDATE allocation_ledgerrow SET ug = ug + 1 WHERE run_id = %s AND id = %s", [row.run_id, row.pk]
                 )
+                assert cursor.rowcount == 1
             with pytest.raises(CommandError):
                 call_command("verify_ledger")
     finally:

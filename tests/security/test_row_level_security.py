@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from django.core.checks import run_checks
 from django.db import connection, transaction
 from django.db.utils import ProgrammingError
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.django_db
 
+# The codes of the check at start-up.
+CODES = {"accounts.E001", "accounts.E002", "accounts.E003", "accounts.E004", "accounts.E005", "accounts.W001"}
 # Usage is smaller than micrograms may be.
 SMALL = 1_000_003
 BARE = "SELECT count(*) FROM {}"
@@ -135,7 +138,11 @@ def test_partitions_are_closed_to_the_web_role(world: World) -> None:
             "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = ANY(%s::regclass[])", [[*PROTECTED]]
         )
         partitions = [row[0] for row in cursor.fetchall()]
-    assert {name.rsplit("_", 1)[0] for name in partitions} == {"allocation_ledgerrow", "allocation_accounttotal"}
+    assert {name.rsplit("_", 1)[0] for name in partitions} == {
+        "allocation_ledgerrow",
+        "allocation_accounttotal",
+        "allocation_usagerow",
+    }
     for partition in partitions:
         refused(world, BARE.format(partition))
 
@@ -206,12 +213,21 @@ def test_a_revoked_or_expired_role_is_gone_at_once(world: World) -> None:
     assert not any(counts(person.pk).values())
 
 
+def found() -> set[str]:
+    return {str(message.id) for message in run_checks(databases=["default"], tags=["database"])} & CODES
+
+
+def test_an_upgrade_is_not_asked_for_what_it_is_about_to_bring() -> None:
+    """`migrate` runs the checks first: a table that the next migration protects is no reason to refuse it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE allocation_usagerow DISABLE ROW LEVEL SECURITY")
+        assert found() == {"accounts.E004"}
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'allocation' AND name >= '0013'")
+        assert found() == set()
+        transaction.set_rollback(True)
+
+
 def test_the_start_up_check_tells_a_role_that_is_too_powerful() -> None:
-    from django.core.checks import run_checks  # noqa: PLC0415 beside its only use
-
-    def found() -> set[str]:
-        return {str(message.id) for message in run_checks(databases=["default"], tags=["database"])} & CODES
-
     assert found() == set()
     for make_it_wrong, code in (
         (f"ALTER ROLE {WEB_ROLE} BYPASSRLS", "accounts.E002"),
@@ -224,6 +240,3 @@ def test_the_start_up_check_tells_a_role_that_is_too_powerful() -> None:
             cursor.execute(make_it_wrong.format(cursor.fetchone()[0], WEB_ROLE))
             assert code in found(), make_it_wrong
             transaction.set_rollback(True)
-
-
-CODES = {"accounts.E001", "accounts.E002", "accounts.E003", "accounts.E004", "accounts.E005", "accounts.W001"}

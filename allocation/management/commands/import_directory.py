@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.policies import Viewer, viewer_of
-from accounts.services.import_directory import DocumentRefused, ImportReport
+from accounts.services.import_report import DocumentRefused, ImportReport
 from accounts.services.refusal import Refusal
 from allocation.services.directory_import import Imported, load_document, restate_document
 from allocation.services.system import system

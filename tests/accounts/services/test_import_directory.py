@@ -23,12 +23,8 @@ from accounts.models import (
     TreeVersion,
 )
 from accounts.services.directory_document import read_document
-from accounts.services.import_directory import (
-    ConflictsWithTree,
-    DocumentRefused,
-    ImportReport,
-    import_directory,
-)
+from accounts.services.import_directory import import_directory
+from accounts.services.import_report import ConflictsWithTree, DocumentRefused, ImportReport
 from accounts.services.quotas import QuotaExceeded
 from accounts.services.refusal import PermissionDenied
 from tests.factories import hierarchy as make
