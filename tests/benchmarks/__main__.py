@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WIDTH = 150
-READING = ["B2", "B3", "B4", "shapes", "B6"]
+READING = ["B2", "RLS", "B3", "B4", "shapes", "B6"]
 ALL = ["B1", *READING]
 
 
