@@ -13,7 +13,7 @@ Nothing is taken twice: an account counts alone only in the months in which no v
 group only in the months in which its account is not visible. Months are `datemultirange`s; they are intersected and
 subtracted, never enumerated, until the published months are joined.
 
-The tree is the tree as known now, which for what is published now is the tree of its publication.  As-of questions list
+The tree is the tree as known now, which for what is published now is the tree of its publication. As-of questions list
 accounts by that of the publication of then (`allocation.selectors.published_tree`).
 """
 

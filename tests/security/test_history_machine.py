@@ -1,7 +1,11 @@
-"""A state machine that shrinks: Hypothesis chooses who does what, and asks after every few changes."""
+"""A state machine that shrinks: Hypothesis chooses who does what, and asks after every few changes.
+
+`make leaks` plays more histories; CANOPY_LEAK_HISTORIES chooses how many.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from tests.security.api import Api
 from tests.security.changes import Changes
 from tests.security.comparison import Findings, compare_policies
+from tests.security.explained import compare_explanations
+from tests.security.exported import compare_exports
 from tests.security.publishing import restate_what_moved
 from tests.security.worlds import World
 
@@ -37,6 +43,7 @@ CHANGES = (
     "deactivate",
     "publish",
 )
+HISTORIES = int(os.environ.get("CANOPY_LEAK_HISTORIES", "3"))
 RANDOM = st.randoms(use_true_random=False)
 
 
@@ -83,7 +90,10 @@ class History(RuleBasedStateMachine):
         compare_policies(self.world, findings, [person])
         with self.patched.context() as patched:
             patched.setattr("django.utils.timezone.now", lambda: self.world.now)
-            Api(self.world, person, findings).compare()
+            api = Api(self.world, person, findings)
+            api.compare()
+            compare_explanations(api)
+        compare_exports(self.world, findings)
         assert (findings.leaks, findings.denials) == ([], []), str(findings)
 
     def teardown(self) -> None:
@@ -97,5 +107,5 @@ def test_no_history_leads_to_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
         patched = monkeypatch
 
     quiet: Any = list(HealthCheck)
-    chosen = settings(max_examples=3, stateful_step_count=12, deadline=None, suppress_health_check=quiet)
+    chosen = settings(max_examples=HISTORIES, stateful_step_count=12, deadline=None, suppress_health_check=quiet)
     run_state_machine_as_test(Here, settings=chosen)  # type: ignore[no-untyped-call] # Hypothesis gives it no types
