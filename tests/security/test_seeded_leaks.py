@@ -90,8 +90,8 @@ LEAKS = [
         "accounts_extended_roles",
         "CASE WHEN delegation.group_id IS NULL THEN 'resource_directory' ELSE 'account_group' END,\n"
         "                   COALESCE(delegation.group_id, delegation.directory_id)",
-        "'account_group', (SELECT member.group_id FROM accounts_accountmembership member\n"
-        "                   WHERE member.account_id = delegation.account_id AND member.superseded_by_id IS NULL LIMIT 1)",
+        "'account_group', (SELECT member.group_id FROM accounts_accountmembership member"
+        " WHERE member.account_id = delegation.account_id AND member.superseded_by_id IS NULL LIMIT 1)",
     ),
     SeededLeak(
         "delegation that has ended",
