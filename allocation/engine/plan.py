@@ -57,6 +57,11 @@ class Plan:
     sites: Mapping[str, SiteEnergy]
     peaks: PeakServices
 
+    @property
+    def spared_accounts(self) -> frozenset[str]:
+        """Accounts that bear nothing of the pool where accounts bear it (`unused = account_pool`)."""
+        return self.internal_accounts if self.options.pool_base == "external" else frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Survey:

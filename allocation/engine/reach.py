@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from fractions import Fraction
 
-    from allocation.engine.clusters import ClusterPlan
+    from allocation.engine.clusters import ClusterActivity, ClusterPlan
 
 Place: TypeAlias = tuple[str, str]
 """(cluster, service)."""
+
+Clusters: TypeAlias = "Mapping[str, ClusterPlan] | Mapping[str, ClusterActivity]"
+"""Clusters by code, for what their services deliver."""
 
 
 def node_name(home: str, place: Place) -> str:
@@ -44,7 +47,7 @@ class Reach:
         return tuple(sorted({cluster for cluster, _ in self.elsewhere}))
 
 
-def reach_of(clusters: Mapping[str, ClusterPlan], home: str) -> Reach:
+def reach_of(clusters: Clusters, home: str) -> Reach:
     """Return the network of the nodes of `home` and of all that they feed, directly or through others."""
     if not clusters[home].exports:
         return Reach(clusters[home].flows, frozenset())
@@ -64,7 +67,7 @@ def reach_of(clusters: Mapping[str, ClusterPlan], home: str) -> Reach:
     return Reach(flows, frozenset(place for place in seen if place[0] != home))
 
 
-def _edges(clusters: Mapping[str, ClusterPlan]) -> dict[Place, list[tuple[Place, Fraction]]]:
+def _edges(clusters: Clusters) -> dict[Place, list[tuple[Place, Fraction]]]:
     """Return, by node, what it delivers to which nodes."""
     edges: dict[Place, list[tuple[Place, Fraction]]] = {}
     for code, plan in clusters.items():

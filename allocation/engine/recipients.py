@@ -64,12 +64,13 @@ def find_recipients(  # noqa: PLR0913, PLR0917 # the arguments of `settle` and w
 class Resolution:
     """Steps 6 to 8 of a cluster with what lies between them, for explaining a leaf.
 
-    `kept` holds what step 8 moves, by service; `spread_pool` what external accounts took of the pool
-    (`unused = account_pool`), line by line.
+    `sold` is what accounts used of the services of this cluster, first, and of others that are fed from here. `kept`
+    holds what step 8 moves, by service; `spread_pool` what accounts took of the pool (`unused = account_pool`), line by
+    line.
     """
 
     network: Network
-    netted: NetUsage
+    sold: Sequence[Sold]
     throughput: Throughput
     earlier: Earlier
     kept: Mapping[str, Columns]
@@ -91,7 +92,7 @@ def resolve_cluster(  # noqa: PLR0913, PLR0917 # the arguments of `settle` and w
     netted = weigh(net(usage, plan.core_services), plan.peaks, cluster, findings)
     _flag_usage(place, netted, findings)
     reach = reach_of(plan.clusters, cluster)
-    sold = [_Sold(cluster, netted), *(_sold_in(code, reach, plan, elsewhere[code]) for code in reach.clusters)]
+    sold = [Sold(cluster, netted), *(_sold_in(code, reach, plan, elsewhere[code]) for code in reach.clusters)]
     network = _network(place, reach, sold)
     throughput = resolve(network, plan.options)
     _report_closed(place, throughput, plan, findings)
@@ -103,8 +104,7 @@ def resolve_cluster(  # noqa: PLR0913, PLR0917 # the arguments of `settle` and w
     allocated = _allocated(place, sold, throughput)
     pool = place.pool
     if plan.options.unused == "account_pool":
-        spared = plan.internal_accounts if plan.options.pool_base == "external" else frozenset()
-        pool = spread_over_accounts(settlement, spared)
+        pool = spread_over_accounts(settlement, plan.spared_accounts)
         allocated = added(allocated, subtracted(place.pool, pool))
     kept = dict(throughput.kept)
     if plan.options.unused != "provider":
@@ -117,32 +117,36 @@ def resolve_cluster(  # noqa: PLR0913, PLR0917 # the arguments of `settle` and w
     _add_earlier(settlement, throughput, fallbacks, earlier)
     _add_special(settlement, throughput, fallbacks, plan)
     spread_pool = subtracted(place.pool, pool) if plan.options.unused == "account_pool" else zeros(len(place.lines))
-    return Resolution(network, netted, throughput, earlier, kept, spread_pool, fallbacks, settlement)
+    return Resolution(network, sold, throughput, earlier, kept, spread_pool, fallbacks, settlement)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sold:
+class Sold:
     """What accounts used of the services of a cluster."""
 
     cluster: str
     netted: NetUsage
 
+    def node(self, home: str, service: str) -> str:
+        """Return the node of a service by its name in the network of `home`."""
+        return node_name(home, (self.cluster, service))
+
     def quantities(self, home: str) -> dict[str, Fraction]:
         """Return the total by node, by its name in the network of `home`."""
-        return {node_name(home, (self.cluster, service)): total for service, total in self.netted.total.items()}
+        return {self.node(home, service): total for service, total in self.netted.total.items()}
 
 
-def _sold_in(code: str, reach: Reach, plan: Plan, usage: Usage) -> _Sold:
+def _sold_in(code: str, reach: Reach, plan: Plan, usage: Usage) -> Sold:
     """Return what accounts used of those services of another cluster that are fed from here."""
     # What is wrong with the usage of that cluster is reported with its own ledger.
     netted = weigh(net(usage, plan.core_services), plan.peaks, code, Findings())
     fed = np.array([(code, service) in reach.elsewhere for service in netted.leaves.services], dtype=bool)
     leaves = netted.leaves.take(fed[netted.leaves.service])
     total = {service: quantity for service, quantity in netted.total.items() if (code, service) in reach.elsewhere}
-    return _Sold(code, replace(netted, leaves=leaves, total=total))
+    return Sold(code, replace(netted, leaves=leaves, total=total))
 
 
-def _network(place: ClusterPlan, reach: Reach, sold: Sequence[_Sold]) -> Network:
+def _network(place: ClusterPlan, reach: Reach, sold: Sequence[Sold]) -> Network:
     services = {node: columns for node, columns in place.direct.items() if isinstance(node, str)}
     reached = {node: found for node, found in place.classes.items() if isinstance(node, str)}
     usage: dict[str, Fraction] = {}
@@ -192,7 +196,7 @@ def _flag_fallbacks(place: ClusterPlan, fallbacks: Fallbacks, findings: Findings
         findings.flag("NO_USAGE_FALLBACK", "usage.csv", None, message)
 
 
-def _allocated(place: ClusterPlan, sold: Sequence[_Sold], throughput: Throughput) -> Columns:
+def _allocated(place: ClusterPlan, sold: Sequence[Sold], throughput: Throughput) -> Columns:
     """Return what leaves with usage and machines get in step 7."""
     parts = [
         scaled(throughput.per_unit[node], quantity)
@@ -204,13 +208,13 @@ def _allocated(place: ClusterPlan, sold: Sequence[_Sold], throughput: Throughput
     return total(parts, len(place.lines))
 
 
-def _add_usage(settlement: Settlement, sold: _Sold, throughput: Throughput) -> None:
+def _add_usage(settlement: Settlement, sold: Sold, throughput: Throughput) -> None:
     """Add the leaves with usage: one block per service."""
     netted, leaves, home = sold.netted, sold.netted.leaves, settlement.place.cluster
     numbers = np.zeros(len(leaves.services), dtype=np.int32)
     nothing = zeros(len(settlement.place.lines))
     for index, service in enumerate(leaves.services):
-        node = node_name(home, (sold.cluster, service))
+        node = sold.node(home, service)
         columns = nothing
         if netted.total.get(service):
             columns = scaled(throughput.per_unit[node], netted.unit[service])

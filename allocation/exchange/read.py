@@ -15,7 +15,7 @@ from psycopg import sql
 from pyarrow import csv as arrow_csv
 
 from accounts.models import Account
-from allocation.engine.frames import TABLES, Activity, Header, Kind, Usage
+from allocation.engine.frames import PEAK_WEIGHTED, TABLES, Activity, Header, Kind, Usage
 from allocation.engine.lineage.trace import EXTERNAL_REST, INTERNAL_REST
 from allocation.exchange.columns import bigints
 from allocation.exchange.decimals import whole_numbers
@@ -131,17 +131,20 @@ _BESIDE: Final = """
 WITH net AS (
     SELECT used.service_id, used.account_id,
            used.account_id = {{account}} AND used.service_id = {{service}} AS asked,
+           known.split_key = {{weighted}} AS apart,
            CASE WHEN known.kind = 'core' THEN 0 ELSE used.resource_group_id END AS leaf_group, sum({quantity}) AS total
       FROM allocation_usagerow used
       JOIN allocation_packageservice known ON known.package_id = {{package}} AND known.service_id = used.service_id
      WHERE used.package_id = {{package}} AND (used.cluster_id = {{cluster}} OR used.region_id = {{region}})
-     GROUP BY 1, 2, 3, 4)
+     GROUP BY 1, 2, 3, 4, 5)
 SELECT service.code,
-       CASE WHEN net.asked THEN '' WHEN owner.internal THEN {{internal}} ELSE {{external}} END,
-       CASE WHEN net.asked THEN coalesce(part.code, 'core') ELSE 'rest' END,
+       CASE WHEN net.asked THEN '' WHEN net.apart THEN account.external_id
+            WHEN owner.internal THEN {{internal}} ELSE {{external}} END,
+       CASE WHEN net.asked OR net.apart THEN coalesce(part.code, 'core') ELSE 'rest' END,
        trim_scale(sum(CASE WHEN net.asked THEN net.total ELSE greatest(net.total, 0) END))::text
   FROM net
   JOIN allocation_service service ON service.id = net.service_id
+  JOIN accounts_account account ON account.id = net.account_id
   LEFT JOIN allocation_packageaccount owner
     ON owner.package_id = {{package}} AND owner.account_id = net.account_id
   LEFT JOIN accounts_resourcegroup part ON part.id = net.leaf_group
@@ -153,7 +156,8 @@ def read_usage_beside(package: Package, target: Target) -> Usage | None:
     """Return the usage of a cluster with the leaves of all but one account and service brought together.
 
     What explaining a figure needs of it: as many rows as services and resource groups of the account, however many
-    accounts there are. None if the package does not have the cluster.
+    accounts there are. Only peak-weighted services keep all their leaves apart, since each has a weight of its own.
+    None if the package does not have the cluster.
     """
     place = PackageCluster.objects.filter(package=package, cluster__code=target.cluster).first()
     if place is None:
@@ -171,6 +175,7 @@ def read_usage_beside(package: Package, target: Target) -> Usage | None:
         service=_id_of(Service.objects.filter(provider=package.provider_id, code=target.service)),
         internal=sql.Literal(INTERNAL_REST),
         external=sql.Literal(EXTERNAL_REST),
+        weighted=sql.Literal(PEAK_WEIGHTED),
     )
     with connection.cursor() as cursor:
         cursor.execute(query)

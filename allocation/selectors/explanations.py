@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -108,13 +108,15 @@ class Context:
     service_id: int | None
     unit: str
     core: bool
+    peak_weighted: bool
 
 
 _CONTEXT = """
 SELECT run.id, package.id, package.number, run.methodology_version_id, version.options, publication.published_at,
        (SELECT cluster.id FROM allocation_cluster cluster
         WHERE cluster.provider_id = run.provider_id AND cluster.code = %(cluster)s),
-       service.id, COALESCE(known.unit, ''), COALESCE(known.kind = 'core', false)
+       service.id, COALESCE(known.unit, ''), COALESCE(known.kind = 'core', false),
+       COALESCE(known.split_key = 'peak_weighted', false)
 FROM allocation_publication publication
 JOIN allocation_allocationrun run ON run.id = publication.run_id
 JOIN allocation_package package ON package.id = run.package_id
@@ -133,6 +135,18 @@ def context(*, pin: Pin, cluster: str, service: str) -> Context:
     run_id, package_id, number, version_id, options, published_at, *place = row
     # A raw cursor hands JSON out as text.
     return Context(run_id, package_id, number, version_id, json.loads(options), published_at, *place)
+
+
+def in_cluster(*, found: Context, cluster: str) -> Context:
+    """Return the same in another cluster of the run, by its code."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT cluster.id FROM allocation_cluster cluster"
+            " JOIN allocation_allocationrun run ON run.provider_id = cluster.provider_id"
+            " WHERE run.id = %s AND cluster.code = %s",
+            [found.run_id, cluster],
+        )
+        return replace(found, cluster_id=cursor.fetchone()[0])
 
 
 class Leaf(NamedTuple):
@@ -182,12 +196,14 @@ class Input(NamedTuple):
 class Inputs:
     """The subject's own rows: the first `INPUTS_LISTED`, and how many there are.
 
-    `net` is net usage by resource group: of the whole account where the viewer sees that.
+    `net` is net usage by resource group: of the whole account where the viewer sees that. `machines` is how many of the
+    rows are of machines.csv.
     """
 
     listed: list[Input]
     count: int
     net: Mapping[str, Fraction]
+    machines: int
 
 
 _OWN = """
@@ -265,7 +281,7 @@ def own_inputs(*, found: Context, about: Subject, with_line_numbers: bool) -> In
         Input("machines.csv", row if with_line_numbers else None, group, kwh, "kWh")
         for row, group, kwh in machines[:room]
     ]
-    return Inputs(listed, (usage[0][-1] if usage else 0) + len(machines), dict(net))
+    return Inputs(listed, (usage[0][-1] if usage else 0) + len(machines), dict(net), len(machines))
 
 
 def _line_numbers(package_id: int, ids: list[int]) -> dict[int, int]:

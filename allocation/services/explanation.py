@@ -7,7 +7,7 @@ provider or other customers would have to be asked for is redacted, and said to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ from accounts.services.refusal import NotFound
 from allocation.engine.frames import QUALITIES
 from allocation.engine.lineage.leaves import Target
 from allocation.engine.lineage.steps import Driver, InputRow, PlaceKind, Stage
-from allocation.engine.lineage.trace import NotTraceableError, trace
+from allocation.engine.lineage.trace import trace
 from allocation.engine.usage import empty_usage
 from allocation.exchange.read import read_activity, read_usage_beside
 from allocation.models import Package, RunInput
@@ -26,9 +26,10 @@ from allocation.selectors.statuses import Presence
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from accounts.policies import Viewer
+    from allocation.engine.frames import Usage
     from allocation.engine.lineage.steps import Place, Step
     from allocation.engine.lineage.trace import Lineage
     from allocation.policies import NodeKey
@@ -158,8 +159,7 @@ def explain(*, viewer: Viewer, published: Published, question: Question) -> Expl
     """Explain a published figure as far as the viewer may know.
 
     Raises:
-        NotFound: the node is hidden or absent, or there is no such cluster, service or leaf in the month; or the
-            month uses something beyond version 1 of the format, and an operator asks.
+        NotFound: the node is hidden or absent, or there is no such cluster, service or leaf in the month.
         ArithmeticError: the stored inputs do not lead to the stored figure.
     """
     try:
@@ -181,7 +181,13 @@ def explain(*, viewer: Viewer, published: Published, question: Question) -> Expl
     known = factors.factors(viewer=viewer, published=Published((pin,)), limit=FACTORS_LISTED, cluster=question.cluster)
     if viewer.is_operator:
         traced = {one.line: one for one in _traced(found, about, question, list(by_line))}
-        lines = [_in_full(line, mine, traced[line], inputs, known) for line, mine in by_line.items()]
+        own = {"": inputs} | {
+            code: explanations.own_inputs(
+                found=explanations.in_cluster(found=found, cluster=code), about=about, with_line_numbers=True
+            )
+            for code in _other_clusters(traced.values())
+        }
+        lines = [_in_full(line, mine, traced[line], own, known) for line, mine in by_line.items()]
         return Explanation(about, question, found, inputs, lines, full=True)
     lines = [_own(line, mine, found, about, inputs, known) for line, mine in by_line.items()]
     return Explanation(about, question, found, inputs, lines, redactions=_REDACTED)
@@ -199,18 +205,29 @@ _REDACTED: Final = {
 def _traced(found: Context, about: Subject, question: Question, lines: list[str]) -> list[Lineage]:
     package = Package.objects.select_related("provider", "methodology_version").get(pk=found.package_id)
     target = Target(question.cluster, question.service, about.account)
-    usage = read_usage_beside(package, target) or empty_usage()
     earlier = RunInput.objects.filter(run_id=found.run_id).select_related("package").order_by("-package__month")
     history = [read_usage_beside(pinned.package, target) for pinned in earlier]
     past = [one for one in history if one is not None]
-    try:
-        return trace(read_activity(package), target, usage, past, lines=lines)
-    except NotTraceableError as error:
-        raise NotFound(f"there is no explanation yet of months that use {error}", field="month") from error
+
+    def usage_in(cluster: str) -> Usage:
+        return read_usage_beside(package, replace(target, cluster=cluster)) or empty_usage()
+
+    return trace(read_activity(package), target, usage_in(target.cluster), past, usage_in, lines=lines)
+
+
+def _other_clusters(lineages: Iterable[Lineage]) -> list[str]:
+    """Return the other clusters in which the account uses the service as it is fed from this one."""
+    codes = {_cluster_of(step) for lineage in lineages for step in lineage.steps if step.stage in _OWN_FILES}
+    return sorted(codes - {""})
+
+
+def _cluster_of(step: Step) -> str:
+    """Return the cluster of the node that a step starts at, if it is not the one in question: see `engine.reach`."""
+    return step.source.code.rpartition("|")[0]
 
 
 def _in_full(
-    line: str, mine: Sequence[Leaf], lineage: Lineage, inputs: Inputs, known: Sequence[Factor]
+    line: str, mine: Sequence[Leaf], lineage: Lineage, own: Mapping[str, Inputs], known: Sequence[Factor]
 ) -> ExplainedLine:
     leaves = []
     for leaf in mine:
@@ -221,7 +238,7 @@ def _in_full(
         leaves.append(ExplainedLeaf(leaf.resource_group, leaf.ug, exact, extra))
     asked = {leaf.resource_group for leaf in mine}
     steps = [
-        _step(step, inputs)
+        _step(step, own)
         for step in lineage.steps
         if step.target.kind is not PlaceKind.RESOURCE_GROUP or step.target.code in asked
     ]
@@ -263,6 +280,7 @@ _UNITS: Final = {
     Driver.USED_KWH: "kWh",
     Driver.USED_EMISSIONS_UG: "ug",
     Driver.SERVICE_UNITS: "unit of the service",
+    Driver.PEAK_WEIGHTED_UNITS: "unit of the service, weighed",
     Driver.ROUND: "ug",
     Driver.EARLIER_UNITS: "unit of the service",
     Driver.EMISSIONS_UG: "ug",
@@ -272,9 +290,11 @@ _UNITS: Final = {
 _OWN_FILES: Final = {Stage.SERVICE_TO_ACCOUNT: "usage.csv", Stage.MACHINES_TO_ACCOUNT: "machines.csv"}
 
 
-def _step(step: Step, inputs: Inputs) -> ExplainedStep:
-    file = _OWN_FILES.get(step.stage)
-    rows = tuple(InputRow(one.file, one.row) for one in inputs.listed if one.file == file) if file else step.rows
+def _step(step: Step, own: Mapping[str, Inputs]) -> ExplainedStep:
+    rows, file = step.rows, _OWN_FILES.get(step.stage)
+    if file:
+        listed = own[_cluster_of(step)].listed
+        rows = (*(InputRow(one.file, one.row) for one in listed if one.file == file), *rows)
     return ExplainedStep(
         stage=step.stage.value,
         driver=step.driver.value,
@@ -332,29 +352,33 @@ def _own_steps(found: Context, about: Subject, inputs: Inputs, asked: Collection
     """Return the last two steps: the account's usage without the total of all, and its own shares of that."""
     net = {group: max(quantity, Fraction()) for group, quantity in inputs.net.items()}
     total = sum(net.values(), Fraction())
-    account, unit = (PlaceKind.ACCOUNT.value, about.account), found.unit or _UNITS[Driver.SERVICE_UNITS]
+    account, driver = (PlaceKind.ACCOUNT.value, about.account), Driver.SERVICE_UNITS
+    if found.peak_weighted:  # what a unit weighs depends on when others used theirs
+        driver = Driver.PEAK_WEIGHTED_UNITS
+    unit = found.unit or _UNITS[driver]
     to_account = ExplainedStep(
         Stage.SERVICE_TO_ACCOUNT.value,
-        Driver.SERVICE_UNITS.value,
+        driver.value,
         unit,
         (PlaceKind.SERVICE.value, None),
         account,
-        weight=total if about.whole_account else None,
+        weight=total if about.whole_account and not found.peak_weighted else None,
         redacted=Redaction.OTHERS_USAGE if about.whole_account else Redaction.NOT_PERMITTED,
     )
-    # A resource group's share of its account is known to whoever sees the account as a whole.
-    shared = about.whole_account and total
+    # A resource group's share of its account is known to whoever sees the account as a whole; by usage, if that is all.
+    shared = about.whole_account and total and not found.peak_weighted and not inputs.machines
+    unknown = Redaction.OTHERS_USAGE if about.whole_account else Redaction.NOT_PERMITTED
     groups = [
         ExplainedStep(
             Stage.ACCOUNT_TO_RESOURCE_GROUP.value,
-            Driver.SERVICE_UNITS.value,
+            driver.value,
             unit,
             account,
             (PlaceKind.RESOURCE_GROUP.value, group),
             weight=quantity,
             total=total if shared else None,
             share=quantity / total if shared else None,
-            redacted=None if shared else Redaction.NOT_PERMITTED,
+            redacted=None if shared else unknown,
         )
         for group, quantity in sorted(net.items())
         if group in asked

@@ -274,11 +274,15 @@ def _approval_because(restatement: Restatement, largest: Difference | None) -> s
     return "; ".join(reasons)
 
 
+def _lines(method: str) -> list[str]:
+    """Return the lines that add up to the total of a method."""
+    other = "mbm" if method == "lbm" else "lbm"
+    return [line for line in LINE_CODES if line != "energy_wh" and not line.endswith(f"_{other}")]
+
+
 def _total(alias: str, method: str) -> str:
     """Return the sum over the lines of a method, in SQL."""
-    other = "mbm" if method == "lbm" else "lbm"
-    lines = [line for line in LINE_CODES if line != "energy_wh" and not line.endswith(f"_{other}")]
-    return " + ".join(f"coalesce({alias}.{line}_ug, 0)" for line in lines)
+    return " + ".join(f"coalesce({alias}.{line}_ug, 0)" for line in _lines(method))
 
 
 def _compared(old: str, new: str, node: str, key: str) -> str:
@@ -306,20 +310,58 @@ _ACCOUNTS: Final = _compared(
     "concat('account ', coalesce(o.account_id, n.account_id))",
     "o.account_id = n.account_id",
 )
-# One more place than is asked for decides nothing: div() rounds towards zero.
-_LARGEST: Final = (
-    f"SELECT node, div(abs(after - before) * 1000000, nullif(before, 0))::bigint AS ppm"  # noqa: S608 ours
-    f" FROM ({_CONTAINERS} UNION ALL {_ACCOUNTS}) compared WHERE after <> before"
-    f" ORDER BY ppm DESC NULLS FIRST, node LIMIT 1"
+# A resource group has no totals of its own: they are added up from the leaves of both runs.
+_OF_GROUPS: Final = """
+WITH part AS MATERIALIZED (
+    SELECT resource_group_id AS id, run_id = %(new_run)s AS new,
+           coalesce(sum(ug) FILTER (WHERE line = ANY(%(lbm)s)), 0) AS lbm,
+           coalesce(sum(ug) FILTER (WHERE line = ANY(%(mbm)s)), 0) AS mbm
+    FROM allocation_ledgerrow
+    WHERE run_id IN (%(old_run)s, %(new_run)s) AND resource_group_id IS NOT NULL
+    GROUP BY 1, 2)
+"""
+_GROUPS: Final = " UNION ALL ".join(
+    f"SELECT concat('resource group ', coalesce(o.id, n.id)) AS node,"  # noqa: S608 ours
+    f" coalesce(o.{method}, 0) AS before, coalesce(n.{method}, 0) AS after"
+    f" FROM (SELECT * FROM part WHERE NOT new) o FULL JOIN (SELECT * FROM part WHERE new) n ON o.id = n.id"
+    for method in ("lbm", "mbm")
 )
+
+
+def _largest(compared: str) -> str:
+    """Return SQL for the node that differs most. Another decimal would decide nothing: div() rounds towards zero."""
+    return (
+        f"SELECT node, div(abs(after - before) * 1000000, nullif(before, 0))::bigint AS ppm"  # noqa: S608 ours
+        f" FROM ({compared}) compared WHERE after <> before"
+        f" ORDER BY ppm DESC NULLS FIRST, node LIMIT 1"
+    )
+
+
+_LARGEST: Final = _largest(f"{_CONTAINERS} UNION ALL {_ACCOUNTS}")
+_LARGEST_GROUP: Final = f"{_OF_GROUPS} {_largest(_GROUPS)}"
 
 
 def largest_difference(old: Publication, new: Publication) -> Difference | None:
     """Return the node whose location- or market-based total differs most between two publications of a month.
 
-    Directories, groups and accounts are compared; resource groups are not, they have no totals of their own.
+    Companies are not looked at: their totals are sums of directories, and differ by no larger a share. Resource groups
+    are, which takes reading the leaves of both runs, unless something above them decides already.
     """
+    params: dict[str, int | list[int]] = {"old": old.pk, "new": new.pk, "old_run": old.run_id, "new_run": new.run_id}
+    params |= {method: [LINE_CODES.index(line) for line in _lines(method)] for method in ("lbm", "mbm")}
+    found = _found(_LARGEST, params)
+    if (found is not None and found.matters) or old.run_id == new.run_id:
+        return found
+    group = _found(_LARGEST_GROUP, params)
+    return max((one for one in (found, group) if one is not None), key=_size, default=None)
+
+
+def _found(query: str, params: Mapping[str, int | list[int]]) -> Difference | None:
     with connection.cursor() as cursor:
-        cursor.execute(_LARGEST, {"old": old.pk, "new": new.pk, "old_run": old.run_id, "new_run": new.run_id})
+        cursor.execute(query, params)
         row = cursor.fetchone()
     return Difference(row[0], row[1]) if row else None
+
+
+def _size(difference: Difference) -> tuple[bool, int]:
+    return difference.ppm is None, difference.ppm or 0

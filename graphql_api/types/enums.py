@@ -356,6 +356,7 @@ described(
         "USED_KWH": "Used IT electricity in kWh.",
         "USED_EMISSIONS_UG": "Micrograms of the capacity in use.",
         "SERVICE_UNITS": "Units of the service, or money at list prices.",
+        "PEAK_WEIGHTED_UNITS": "Units of the service, weighed by what their periods add to its peak.",
         "ROUND": "What was passed on in the rounds, and what the last one left.",
         "EARLIER_UNITS": "Units of the service in an earlier month.",
         "EMISSIONS_UG": "Micrograms.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from datetime import datetime
 from fractions import Fraction
 from typing import Annotated
@@ -22,6 +23,8 @@ from graphql_api.types.nodes import checked_moment, id_of, key_of
 
 Info = strawberry.Info[Context, None]
 MAX_CODE_CHARACTERS = 128
+EXACT_BITS = 10_000
+_DIGITS = decimal.Context(prec=30)
 
 
 @strawberry.type(description="An option of the method.")
@@ -38,8 +41,15 @@ class ExplanationOption:
 
 
 def text_of(value: Fraction | None) -> str | None:
-    """Write an exact number: digits, or numerator/denominator in lowest terms."""
-    return None if value is None else str(value)
+    """Write an exact number: digits, or numerator/denominator in lowest terms.
+
+    Sums over the hours of a month can have denominators of many pages: these are rounded to 30 digits after a `~`.
+    """
+    if value is None:
+        return None
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > EXACT_BITS:
+        return f"~{_DIGITS.divide(decimal.Decimal(value.numerator), decimal.Decimal(value.denominator))}"
+    return str(value)
 
 
 @strawberry.input(description="Which figure to explain.")
@@ -61,7 +71,8 @@ class ExplainInput:
         """Check and convert."""
         key: NodeKey | None = key_of(self.node_id)
         if key is None or key.kind not in {Kind.ACCOUNT, Kind.RESOURCE_GROUP}:
-            raise bad_input("nodeId is not the id of an account or a resource group.", field="nodeId")
+            message = "nodeId is not the id of an account or a resource group; what stands above is the sum of those."
+            raise bad_input(message, field="nodeId")
         for name, code in (("service", self.service), ("cluster", self.cluster)):
             if not 1 <= len(code) <= MAX_CODE_CHARACTERS:
                 raise bad_input(f"{name} has 1 to {MAX_CODE_CHARACTERS} characters.", field=name)
@@ -179,7 +190,7 @@ class ExplanationPosting:
     @strawberry.field(description="Exact quantity, in `unit`.")
     def quantity(self) -> str:
         """Quantity."""
-        return str(self.posting.quantity)
+        return text_of(self.posting.quantity) or ""
 
     @strawberry.field(description="Unit of the quantity.")
     def unit(self) -> str:
@@ -214,7 +225,7 @@ class ExplanationPosting:
     @strawberry.field(description="Exact amount, in the unit of the line.")
     def amount(self) -> str:
         """Amount."""
-        return str(self.posting.amount)
+        return text_of(self.posting.amount) or ""
 
     @strawberry.field(description="Quality of the row.")
     def quality(self) -> str:

@@ -17,6 +17,7 @@ from accounts.models import User
 from allocation.models import AllocationRun, LedgerRow, PublishedMonth, RunState
 from allocation.services.publication import publish_run
 from tests.factories.months import MONTH, OPERATOR, Month, month
+from tests.graphql_api.test_explain import published as published_example
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -107,3 +108,28 @@ def test_an_action_without_the_right_is_refused_in_words(client: Client) -> None
     assert "only operators" in said
     run.refresh_from_db()
     assert run.state == RunState.READY
+
+
+def test_a_row_of_the_ledger_links_to_its_explanation(operator: Client) -> None:
+    run = published_example("a_aws_like")
+    row = LedgerRow.objects.filter(run=run, account__isnull=False, line=1, ug__gt=0)[0]
+    page = reverse("admin:allocation_ledgerrow_explanation", args=[row.pk])
+    assert page in operator.get(reverse("admin:allocation_ledgerrow_change", args=[row.pk])).content.decode()
+    answer = operator.get(page)
+    (line,) = answer.context["lines"]
+    assert line.amount == row.ug
+    assert sum(step.amount_out for step in line.steps if step.stage == "account_to_resource_group") == line.exact
+    said = answer.content.decode()
+    assert f"<strong>{row.ug} ug CO2e</strong>" in said
+    behind = {f"{one.file}:{one.row}" for posting in line.postings for one in posting.rows}
+    assert behind
+    assert all(place in said for place in behind)
+    never = month().run()
+    ready = LedgerRow.objects.filter(run=never, account__isnull=False)[0]
+    unseen = reverse("admin:allocation_ledgerrow_explanation", args=[ready.pk])
+    assert "only what was published is explained" in operator.get(unseen).content.decode()
+    assert operator.get(page.replace(str(row.pk), "1")).status_code == 404
+    reader = User.objects.create_user("reader", password="x", is_staff=True)
+    reader.user_permissions.set(Permission.objects.filter(codename="view_ledgerrow"))
+    operator.force_login(reader)
+    assert "sites.csv" not in operator.get(page).content.decode()

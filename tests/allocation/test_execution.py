@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
+from accounts.models import User
+from accounts.policies import Viewer
 from allocation.engine.frames import Finding, Ledger, PackageRejectedError
 from allocation.models import AllocationRun, LedgerRow, RunChunk, RunProof, RunState, RunTransition
 from allocation.services import partitions
 from allocation.services.digests import chunk_digest
 from allocation.services.execution import execute_run, help_run
-from allocation.services.leases import claim_run, runs_to_wake
+from allocation.services.leases import claim_run, runs_to_wake, wake_again_after
+from allocation.services.publication import publish_run
 from allocation.services.retention import drop_leftovers
 from allocation.services.runs import RunInProgress, cancel_run, request_run
 from allocation.services.stored import stored_ledger
 from allocation.services.transitions import RunCancelledError, move
+from carbon.environment import CLONE_DIR
 from tests.factories.connections import elsewhere
 from tests.factories.months import NOW, OPERATOR, Handmade, month
 
@@ -46,6 +52,29 @@ def test_a_run_goes_through_all_states_and_stores_what_was_computed() -> None:
         assert chunk_digest(stored_ledger(run, chunk)) == chunk_digest(computed) == chunk.ledger_digest
     ids = list(LedgerRow.objects.filter(run=run).order_by("id").values_list("id", "cluster__code"))
     assert [code for _, code in ids] == sorted(code for _, code in ids)
+
+
+def test_every_change_of_state_tells_when_by_whom_how_long_and_how_many_rows() -> None:
+    june = month()
+    person = User.objects.create(username="someone")
+    viewer = Viewer(person.pk, is_active=True, is_operator=True, now=NOW)
+    run = request_run(viewer=viewer, package_id=june.package.pk)
+    execute_run(run_id=run.pk, worker="w1", prepare=june.engine)
+    publish_run(viewer=viewer, run_id=run.pk)
+    history = list(run.transitions.order_by("pk"))
+    assert [(one.to_state, one.worker, one.actor_id) for one in history] == [
+        ("queued", "", person.pk),
+        *((state, "w1", None) for state in ("reading", "allocating", "writing", "proving", "ready")),
+        ("published", "", person.pk),
+    ]
+    for before, after in pairwise(history):
+        assert after.at > before.at
+        assert after.duration_ms is not None
+        assert after.duration_ms >= (after.at - before.at).total_seconds() * 1000 - 1
+    run.refresh_from_db()
+    (ready,) = [one for one in history if one.to_state == "ready"]
+    assert ready.rows == run.ledger_rows
+    assert ready.rows
 
 
 def test_the_proof_holds_line_by_line_beyond_64_bits() -> None:
@@ -313,6 +342,42 @@ def test_a_lost_message_is_sent_again_also_if_the_clock_of_who_asked_is_ahead() 
     AllocationRun.objects.filter(pk=run.pk).update(requested_at=Now() + dt.timedelta(days=1))
     age_history(run, 6)
     assert runs_to_wake() == [run.pk]
+
+
+def let_pass(run: AllocationRun, seconds: float) -> None:
+    """Let a run be left alone for so long."""
+    passed = dt.timedelta(seconds=seconds)
+    AllocationRun.objects.filter(pk=run.pk).update(
+        lease_until=F("lease_until") - passed, woken_at=F("woken_at") - passed
+    )
+
+
+def test_with_the_default_settings_a_dead_workers_run_is_taken_up_within_a_minute_even_if_a_message_is_lost() -> None:
+    seconds = defaults("CANOPY_RUN_LEASE_SECONDS", "CANOPY_SWEEP_SECONDS")
+    lease, sweep = seconds["CANOPY_RUN_LEASE_SECONDS"], seconds["CANOPY_SWEEP_SECONDS"]
+    assert lease == settings.ALLOCATION_LEASE_SECONDS
+    june = month()
+    run = june.request()
+    assert claim_run(run_id=run.pk, worker="dead") is not None
+    let_pass(run, lease - 1)
+    assert runs_to_wake() == []
+    assert claim_run(run_id=run.pk, worker="early") is None
+    waited = lease + sweep  # the sweep may have looked just before the lease ended
+    let_pass(run, waited - (lease - 1))
+    assert runs_to_wake() == [run.pk]  # and this message is lost
+    again = wake_again_after().total_seconds() + sweep
+    let_pass(run, again)
+    assert runs_to_wake() == [run.pk]
+    assert waited + again <= 60
+    execute_run(run_id=run.pk, worker="alive", prepare=june.engine)
+    run.refresh_from_db()
+    assert run.state == RunState.READY
+
+
+def defaults(*variables: str) -> dict[str, float]:
+    """Return what the settings take where a variable is not set."""
+    text = (CLONE_DIR / "carbon/settings.py").read_text()
+    return {name: float(re.findall(rf'"{name}", ([0-9.]+)\)', text)[0]) for name in variables}
 
 
 def test_a_request_pins_the_earlier_packages_that_shares_may_come_from() -> None:

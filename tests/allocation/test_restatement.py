@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from django.db.models import Sum
 
 from accounts.models import Account, AccountMembership, TreeVersion, User
 from accounts.policies import Viewer
@@ -122,6 +123,35 @@ def test_a_large_difference_waits_for_a_second_operator(first: Viewer, second: V
     assert (approved.author_id, approved.approver_id) == (first.user_id, second.user_id)
     with pytest.raises(RestatementDecided):
         approve_restatement(viewer=second, restatement_id=restatement.pk)
+
+
+def test_a_resource_group_alone_is_a_node_whose_total_matters(first: Viewer) -> None:
+    june = published()
+    newer = month(june.provider, seed=7)
+    newer.engine.ledgers = {code: larger(ledger, 0) for code, ledger in june.engine.ledgers.items()}
+    account = moved_within_an_account(newer)
+    run = newer.run()
+    restatement = restate_month(viewer=first, run_id=run.pk, cause=Cause.DATA, reason="other tags")
+    before, after = (
+        LedgerRow.objects.filter(run=one, account__external_id=account).aggregate(Sum("ug"))["ug__sum"]
+        for one in (current(june).run_id, run)
+    )
+    assert before == after
+    assert restatement.publication is None
+    assert "the total of resource group " in restatement.approval_because
+
+
+def moved_within_an_account(newer: Month) -> str:
+    """Move a leaf's emissions to another resource group of its account and line; return the account."""
+    for ledger in newer.engine.ledgers.values():
+        for one in range(len(ledger.ug)):
+            alike = (ledger.account == ledger.account[one]) & (ledger.line == ledger.line[one])
+            for other in np.flatnonzero(alike & (ledger.group != ledger.group[one])):
+                if ledger.lines[ledger.line[one]] != "energy_wh" and ledger.ug[one]:
+                    ledger.ug[other] += ledger.ug[one]
+                    ledger.ug[one] = 0
+                    return str(ledger.accounts[ledger.account[one]])
+    raise AssertionError("no account has two resource groups")
 
 
 def test_the_limit_is_configurable(first: Viewer, settings: Settings) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from django.core.management import get_commands
 
+from carbon.embedded.broker import server_binary
 from carbon.environment import CLONE_DIR
 
 COMPOSE: dict[str, Any] = yaml.safe_load((CLONE_DIR / "compose.yaml").read_text())
@@ -29,6 +33,21 @@ def test_every_service_is_explained_and_every_explained_one_is_there() -> None:
     started = PAGE.split("What `compose.yaml` starts:")[1].split("\n\n")[1]
     rows = set(re.findall(r"^\| `([a-z]+)` \|", started, re.MULTILINE))
     assert rows == set(COMPOSE["services"])
+
+
+def keys(part: object) -> set[str]:
+    """All keys of a part of the file, at any depth; the names of services, volumes and our own variables are theirs."""
+    if not isinstance(part, dict):
+        return set()
+    return set(part) | {key for value in part.values() for key in keys(value)}
+
+
+def test_every_line_of_both_files_is_explained() -> None:
+    own = set(COMPOSE["services"]) | set(COMPOSE["volumes"]) | {"services"}
+    text = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
+    told = set(re.findall(r"[A-Za-z_-]+", " ".join(re.findall(r"`([^`]+)`", text))))
+    assert keys(COMPOSE) - own <= told
+    assert {word for word, _ in instructions()} - {"RUN"} <= told
 
 
 def test_services_wait_for_what_they_need_and_what_they_wait_for_has_a_health_check() -> None:
@@ -68,6 +87,21 @@ def test_their_commands_are_those_of_the_handbook() -> None:
     assert f"`{' '.join(clock)}`" in operators
     assert commands["migrate"][:2] == ["python", "manage.py"]
     assert commands["migrate"][2] in get_commands()
+
+
+def test_every_program_that_they_start_is_installed() -> None:
+    started = [service["command"] for service in COMPOSE["services"].values() if "command" in service]
+    started += [yaml.safe_load(rest) for word, rest in instructions() if word == "CMD"]
+    for command in started:
+        program, *words = command
+        if program == "valkey-server":  # of the broker's own image, and the program of the embedded one
+            assert server_binary().name == program
+        elif program == "python" and words[0] == "-m":
+            assert find_spec(words[1]) is not None, command
+        elif program == "python":
+            assert (CLONE_DIR / words[0]).is_file(), command
+        else:
+            assert (Path(sys.executable).parent / program).is_file(), command
 
 
 def test_their_variables_are_read_by_the_settings() -> None:

@@ -41,6 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--naive", action="store_true", help="put a naive task into the workers, to be found out")
     parser.add_argument("--scale", type=float, default=1, help="this many times the faults, at least one of each kind")
     parser.add_argument("--minutes", type=float, default=None, help="no new fault after so long")
+    parser.add_argument("--reads", type=int, default=None, help="so many whole answers for the reader of torn months")
     parser.add_argument("--report", type=Path, default=None, help="write the figures to this file as JSON")
     return parser.parse_args()
 
@@ -88,7 +89,8 @@ def size_of(chosen: argparse.Namespace) -> Size:
     """How large a campaign is asked for."""
     named = {(True, True): NAIVE, (True, False): NAIVE, (False, True): SHORT, (False, False): FULL}
     size = scaled(named[chosen.naive, chosen.short], chosen.scale)
-    return size if chosen.minutes is None else replace(size, minutes=chosen.minutes)
+    asked = {"minutes": chosen.minutes, "reads": chosen.reads}
+    return replace(size, **{name: value for name, value in asked.items() if value is not None})
 
 
 def main() -> int:
@@ -97,7 +99,7 @@ def main() -> int:
     seed = int(time.time()) % 1_000_000 if chosen.seed is None else chosen.seed
     base = state_dir() / "faults"
     folder = base / f"{chosen.broker}-{os.getpid()}"
-    for left in base.glob("*-[0-9]*"):
+    for left in (path for name in NAMES for path in base.glob(f"{name}-*")):
         if not processes.alive(int(left.name.rpartition("-")[2])):
             clear(left)
     folder.mkdir(parents=True)

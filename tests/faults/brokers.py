@@ -19,7 +19,7 @@ from carbon.embedded.folders import tail
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-START_SECONDS = 90
+START_SECONDS = 300
 NAMES = ("valkey", "redis", "rabbitmq")
 
 
@@ -38,14 +38,23 @@ class Broker:
         self.port = free_port()
         self.url = ""
         self._folder = folder
+        self._log = folder / "server.log"
         self._command = [str(part).replace("{port}", str(self.port)) for part in command]
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the server and wait until it takes connections."""
-        log = self._folder / "server.log"
-        with log.open("ab") as output:
+        """Start the server and wait until it takes connections.
+
+        Raises:
+            RuntimeError: it does not.
+        """
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start the server, and do not wait for it."""
+        with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
@@ -55,10 +64,17 @@ class Broker:
                 env=self._environment,
                 start_new_session=True,
             )
+
+    def wait(self) -> None:
+        """Wait until the server takes connections.
+
+        Raises:
+            RuntimeError: it has ended, or takes too long.
+        """
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the broker does not start:\n{tail(log)}")
+            if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the broker does not start:\n{tail(self._log)}")
             time.sleep(0.05)
 
     def answers(self) -> bool:

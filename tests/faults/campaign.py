@@ -178,6 +178,7 @@ class Campaign:
     def make_peace(self, patience_seconds: float) -> bool:
         """Stop the faults and wait until every run has ended and what is due is published; whether that came about."""
         self.injury.warrants.withdraw()
+        self.injury.broker.wait()
         deadline = time.monotonic() + patience_seconds
         while time.monotonic() < deadline:
             if insist(self._at_rest):

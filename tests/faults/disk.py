@@ -1,4 +1,4 @@
-"""A small disk for new tables, so that it can be full: a tablespace on a memory file system, where we may mount one."""
+"""A disk that can be full: a small one for new tables where we may mount one, else a limit on the size of files."""
 
 from __future__ import annotations
 
@@ -6,24 +6,62 @@ import contextlib
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from django.db import connection
 from psycopg import sql
 
 from carbon.embedded.account import server_account
 from carbon.embedded.folders import outside_folder, owned_folder
+from tests.faults.plant import children_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SIZE_MIB = 1024
+LOGGED_BYTES = 1 << 16
 
 
 def disk_folder(state: Path) -> Path:
     """Where the disk is mounted: PostgreSQL's account has to reach it."""
     return outside_folder(state) / "disk"
+
+
+class Disk(Protocol):
+    """Something that can be full for a while."""
+
+    def full(self) -> contextlib.AbstractContextManager[None]:
+        """Leave no byte free as long as the context lasts."""
+
+
+class CappedFiles:
+    """For accounts that may not mount: PostgreSQL's processes may not make any file larger, tables and log alike.
+
+    A server that cannot write its log gives up; it recovers when it is started again, as on a disk that was full.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        """Refuse writes beyond a limit, which processes that start meanwhile inherit; the log has some room left."""
+        log = self._data.parent / "server.log"
+        try:
+            self._limit(str(log.stat().st_size + LOGGED_BYTES))
+            yield
+        finally:
+            self._limit("unlimited")
+
+    def _limit(self, size: str) -> None:
+        """Set the soft limit of all processes of the server, as the account that they belong to."""
+        try:
+            first = int((self._data / "postmaster.pid").read_text().split("\n", 1)[0])
+        except FileNotFoundError:
+            return  # it has given up already
+        for pid in (first, *children_of(first)):
+            server_account().run(["prlimit", f"--pid={pid}", f"--fsize={size}:"])  # it may be gone by now
 
 
 class SmallDisk:

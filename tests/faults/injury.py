@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.faults.brokers import Broker
-    from tests.faults.disk import SmallDisk
+    from tests.faults.disk import Disk
     from tests.faults.plant import Plant
     from tests.faults.units import Unit
 
@@ -51,7 +51,7 @@ class Injury:
     warrants: Warrants
     units: Sequence[Unit]
     data_folder: Path
-    disk: SmallDisk | None
+    disk: Disk | None
     whole_workers: float
 
     def step(self, name: str) -> bool:
@@ -80,10 +80,12 @@ class Injury:
         return True
 
     def broker_server(self) -> bool:
-        """Kill the broker; it is back after a moment."""
+        """Kill the broker; it is back after a moment, or after many, while other things go wrong."""
+        if not self.broker.answers():
+            return False
         self.broker.kill()
         time.sleep(self.draw.uniform(0, 1))
-        self.broker.start()
+        self.broker.launch()
         return True
 
     def postgres_server(self) -> bool:
@@ -121,14 +123,20 @@ class Injury:
         return True
 
     def two_publish(self) -> bool:
-        """Publish one run from two sides, while the release calendar does it too: one publication comes of it."""
-        ready = [unit.runs[0] for unit in self.units if unit.runs]
-        run_ids = list(
-            AllocationRun.objects.filter(pk__in=ready, state=RunState.READY).order_by("pk").values_list("pk", flat=True)
-        )
-        if not run_ids:
+        """Publish one run from two sides, while the release calendar does it too: one publication comes of it.
+
+        A run that is published already, if none waits: that is late, and changes nothing.
+        """
+        first = [unit.runs[0] for unit in self.units if unit.runs]
+        states = (RunState.READY, RunState.PUBLISHED)
+        runs = AllocationRun.objects.filter(pk__in=first, state__in=states).order_by("pk")
+        by_state: dict[str, list[int]] = {}
+        for run_id, state in runs.values_list("pk", "state"):
+            by_state.setdefault(state, []).append(run_id)
+        chosen = by_state.get(RunState.READY) or by_state.get(RunState.PUBLISHED)
+        if not chosen:
             return False
-        run_id = self.draw.choice(run_ids)
+        run_id = self.draw.choice(chosen)
         tasks.publish_due_months.delay()
         at_once(*[lambda: publish(run_id)] * 2)
         return True
@@ -157,7 +165,7 @@ class Injury:
         return True
 
     def disk_full(self) -> bool:
-        """Leave no room for new tables, for longer than a lease."""
+        """Leave no room for new tables, or for anything, for longer than a lease."""
         if self.disk is None:
             return False
         with self.disk.full():

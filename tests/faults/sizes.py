@@ -14,6 +14,7 @@ class Size:
     `reads` is how many whole answers the reader of torn months has to get; 0 means that there is none.
     `peace_seconds` is how long the end of all work is waited for.
     `disk_and_clock` says whether a small disk and wrong clocks are arranged.
+    `least` is how many faults there have to be.
     """
 
     deaths: int
@@ -29,6 +30,7 @@ class Size:
     peace_seconds: float = 150
     pause_seconds: float = 0.15
     minutes: float = 20
+    least: int = 0
 
 
 def scaled(size: Size, factor: float) -> Size:
@@ -38,34 +40,37 @@ def scaled(size: Size, factor: float) -> Size:
         return max(1, round(count * factor)) if count else 0
 
     others = {kind: times(count) for kind, count in size.others.items()}
-    return replace(size, deaths=times(size.deaths), halts=times(size.halts), others=others, reads=times(size.reads))
+    deaths, halts, reads, least = map(times, (size.deaths, size.halts, size.reads, size.least))
+    return replace(size, others=others, deaths=deaths, halts=halts, reads=reads, least=least)
 
 
 FULL = Size(
-    deaths=12,
+    deaths=11,
     halts=2,
     others={
         "worker_process": 90,
-        "worker": 12,
-        "clock_process": 20,
-        "broker_server": 20,
-        "postgres_server": 25,
-        "postgres_process": 40,
+        "worker": 10,
+        "clock_process": 12,
+        "broker_server": 15,
+        "postgres_server": 20,
+        "postgres_process": 30,
         "connection_cut": 110,
-        "queues_emptied": 30,
-        "message_again": 120,
+        "queues_emptied": 40,
+        "message_again": 140,
         "two_publish": 60,
-        "two_schedulers": 60,
-        "lease_lost": 80,
+        "two_schedulers": 70,
+        "lease_lost": 90,
         "clock_jump": 30,
-        "disk_full": 10,
+        "disk_full": 8,
         "cancel": 50,
     },
-    units=60,
+    units=36,
     workers=2,
+    processes=3,
     reads=10_000,
     disk_and_clock=True,
     minutes=25,
+    least=1000,
 )
 SHORT = Size(
     deaths=1,

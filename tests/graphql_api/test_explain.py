@@ -13,7 +13,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import Account, ResourceGroup, User
-from allocation.models import AllocationRun, LedgerRow, UsageRow
+from allocation.models import AllocationRun, LedgerRow, PackageService, UsageRow
 from allocation.services.execution import execute_run
 from allocation.services.packages import load_package
 from allocation.services.publication import publish_run
@@ -22,6 +22,7 @@ from allocation.services.system import system
 from graphql_api.scalars import global_id
 from tests.factories.people import give, operator, person
 from tests.graphql_api.ask import ask, codes
+from tests.oracle.generator import write_random_package
 
 pytestmark = pytest.mark.django_db
 
@@ -113,6 +114,40 @@ def test_operators_are_told_all_steps_and_they_multiply_back_to_the_ledger(name:
             check(line)
             checked += 1
     assert checked == len(set(leaves.values_list("cluster", "service", "account", "line")))
+
+
+@pytest.mark.parametrize("seed", [11, 195])
+def test_months_beyond_version_1_multiply_back_as_well(tmp_path: Path, seed: int) -> None:
+    """Both use hours, periods and services across clusters, the second a pool that all accounts bear."""
+    run = published(str(write_random_package(tmp_path / "package", seed)))
+    client = client_of(operator())
+    leaves = LedgerRow.objects.filter(run=run, special=0).order_by("cluster_id", "service_id", "account_id", "id")
+    rows = leaves.distinct("cluster_id", "service_id", "account_id").select_related("run", "service", "cluster")
+    drivers, elsewhere, files = set(), set(), set()
+    for row in rows:
+        for line in explained(client, row, group=False)["lines"]:
+            check(line)
+            drivers |= {step["driver"] for step in line["steps"]}
+            elsewhere |= {step["from"]["code"] for step in line["steps"] if "|" in step["from"]["code"]}
+            files |= {one["file"] for part in (*line["steps"], *line["postings"]) for one in part["rows"]}
+    assert "PEAK_WEIGHTED_UNITS" in drivers
+    assert elsewhere
+    assert {"usage.csv", "usage_periods.csv", "cross_use.csv", "site_hours.csv"} <= files
+
+
+def test_customers_are_not_told_what_depends_on_when_others_used_theirs(tmp_path: Path) -> None:
+    run = published(str(write_random_package(tmp_path / "package", 11)))
+    weighted = PackageService.objects.filter(package=run.package, split_key="peak_weighted").values("service")
+    row = LedgerRow.objects.filter(run=run, special=0, service__in=weighted).select_related(
+        "run", "service", "cluster"
+    )[0]
+    assert row.account is not None
+    customer = person()
+    give(customer, row.account)
+    for line in explained(client_of(customer), row, group=False)["lines"]:
+        last = [step for step in line["steps"] if step["stage"] in {"SERVICE_TO_ACCOUNT", "ACCOUNT_TO_RESOURCE_GROUP"}]
+        assert {(step["driver"], step["redacted"]) for step in last} == {("PEAK_WEIGHTED_UNITS", "OTHERS_USAGE")}
+        assert {step["share"] for step in last} == {None}
 
 
 def test_a_resource_group_is_explained_by_itself() -> None:

@@ -13,9 +13,11 @@ from allocation.engine.units import ZERO, exact_sum
 from allocation.engine.usage import CORE_GROUP
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from fractions import Fraction
 
     from allocation.engine.lineage.services import Gross
+    from allocation.engine.lineage.steps import InputRow
     from allocation.engine.machines import PlannedMachine
     from allocation.engine.plan import Plan
     from allocation.engine.recipients import Resolution
@@ -32,7 +34,7 @@ class Target:
 
 
 def usage_by_group(netted: NetUsage, target: Target) -> dict[str, Fraction]:
-    """Return the net usage of the target by resource group."""
+    """Return the net usage of the target's service and account by resource group; weighed, where the key is."""
     leaves = netted.leaves
     if target.service not in leaves.services or target.account not in leaves.accounts:
         return {}
@@ -47,37 +49,49 @@ def usage_by_group(netted: NetUsage, target: Target) -> dict[str, Fraction]:
 
 
 class Asked(NamedTuple):
-    """A target on a line, by the place of the line in its cluster."""
+    """A target on a line, by the place of the line in its cluster.
+
+    `periods` are the rows of usage_periods.csv behind its usage, by cluster.
+    """
 
     target: Target
     line: int
+    periods: Mapping[str, Sequence[InputRow]]
 
 
 def add_account(graph: Graph, resolution: Resolution, plan: Plan, gross: Gross, asked: Asked) -> None:
     """Add the steps that bring something to the account: usage, machines, pool, fallbacks."""
-    target, index = asked
+    target, index, _ = asked
     account = Place(PlaceKind.ACCOUNT, target.account)
-    _add_usage(graph, resolution, gross, target, account)
+    _add_usage(graph, resolution, plan, gross, asked)
     _add_machines(graph, plan, target, account)
-    if resolution.spread_pool[index] and target.account not in plan.internal_accounts:
-        base = _external(resolution, plan, index)
+    if resolution.spread_pool[index] and target.account not in plan.spared_accounts:
+        base = _bearing_pool(resolution, plan, index)
         division = Division(Driver.EMISSIONS_UG, graph.at(account), base)
         graph.add(Stage.POOL_TO_ACCOUNT, pool_of(target.cluster), account, division)
     _add_fallbacks(graph, resolution, gross, asked)
 
 
-def _add_usage(graph: Graph, resolution: Resolution, gross: Gross, target: Target, account: Place) -> None:
-    mine = exact_sum(usage_by_group(resolution.netted, target).values())
-    if not mine:
-        return
-    used = resolution.network.usage[target.service]
-    held, output = gross.by_output[target.service], gross.output[target.service]
-    division = Division(Driver.SERVICE_UNITS, mine, output)
-    graph.add(Stage.SERVICE_TO_ACCOUNT, held.place, account, division, amount_in=held.amount)
-    left = gross.left.get(target.service)
-    if left is not None:
-        division = Division(Driver.SERVICE_UNITS, mine, used)
-        graph.add(Stage.SERVICE_TO_ACCOUNT, left.place, account, division, amount_in=left.amount)
+def _add_usage(graph: Graph, resolution: Resolution, plan: Plan, gross: Gross, asked: Asked) -> None:
+    """Add what the account's usage brings: of the service here, and in other clusters that are fed from here."""
+    target, home = asked.target, asked.target.cluster
+    account, driver = Place(PlaceKind.ACCOUNT, target.account), units_driver(plan, target.service)
+    for part in resolution.sold:
+        mine = exact_sum(usage_by_group(part.netted, target).values())
+        if not mine:
+            continue
+        node, behind = part.node(home, target.service), asked.periods.get(part.cluster, ())
+        shares = [(gross.by_output[node], gross.output[node])]
+        if node in gross.left:
+            shares.append((gross.left[node], resolution.network.usage[node]))
+        for held, total in shares:
+            division = Division(driver, mine, total)
+            graph.add(Stage.SERVICE_TO_ACCOUNT, held.place, account, division, amount_in=held.amount, rows=behind)
+
+
+def units_driver(plan: Plan, service: str) -> Driver:
+    """Return by what the usage of a service counts: its units, or its units weighed by what they add to the peak."""
+    return Driver.PEAK_WEIGHTED_UNITS if service in plan.peaks.services else Driver.SERVICE_UNITS
 
 
 def machines_by_group(plan: Plan, target: Target) -> dict[str, list[PlannedMachine]]:
@@ -99,34 +113,36 @@ def _add_machines(graph: Graph, plan: Plan, target: Target, account: Place) -> N
         graph.add(Stage.MACHINES_TO_ACCOUNT, place_of(rank), account, Division(by_weight, part, every))
 
 
-def _external(resolution: Resolution, plan: Plan, index: int) -> Fraction:
-    """Return what external accounts had on a line before they took the pool."""
-    leaves, place = resolution.netted.leaves, resolution.settlement.place
-    quantities: dict[str, int] = {}
-    for position in range(len(leaves)):
-        service, account, _ = leaves.key(position)
-        if account not in plan.internal_accounts:
-            quantities[service] = quantities.get(service, 0) + int(leaves.quantity[position])
-    by_usage = [
-        resolution.throughput.per_unit[service][index] * resolution.netted.unit[service] * quantity
-        for service, quantity in quantities.items()
-        if quantity
-    ]
-    by_machine = []
+def _bearing_pool(resolution: Resolution, plan: Plan, index: int) -> Fraction:
+    """Return what the accounts that bear the pool had on a line before they took it."""
+    settlement, spared = resolution.settlement, plan.spared_accounts
+    place = settlement.place
+    found: list[Fraction] = []
+    for part in resolution.sold:
+        leaves = part.netted.leaves
+        quantities: dict[str, int] = {}
+        for position in range(len(leaves)):
+            service, account, _ = leaves.key(position)
+            if account not in spared:
+                quantities[service] = quantities.get(service, 0) + int(leaves.quantity[position])
+        found += [
+            resolution.throughput.per_unit[part.node(place.cluster, service)][index]
+            * part.netted.unit[service]
+            * quantity
+            for service, quantity in quantities.items()
+            if quantity
+        ]
     for rank in {machine.quality for machine in place.machines}:
-        every = exact_sum(machine.p for machine in place.machines if machine.quality == rank)
-        part = exact_sum(
-            machine.p
-            for machine in place.machines
-            if machine.quality == rank and machine.account not in plan.internal_accounts
-        )
-        by_machine.append(place.direct[rank][index] * part / every if every else ZERO)
-    return exact_sum([*by_usage, *by_machine])
+        alike = [machine for machine in place.machines if machine.quality == rank]
+        every = exact_sum(machine.p for machine in alike)
+        bearing = exact_sum(machine.p for machine in alike if machine.account not in spared)
+        found.append(place.direct[rank][index] * bearing / every if every else ZERO)
+    return exact_sum(found)
 
 
 def _add_fallbacks(graph: Graph, resolution: Resolution, gross: Gross, asked: Asked) -> None:
     """Add what step 8 brings: an earlier month's shares, and the part of the cluster's overhead."""
-    target, index = asked
+    target, index, _ = asked
     fallbacks, account = resolution.fallbacks, Place(PlaceKind.ACCOUNT, target.account)
     if target.service in fallbacks.previous:
         month = resolution.earlier.month_of(target.service)
@@ -156,11 +172,13 @@ def _kept(resolution: Resolution, gross: Gross, service: str, index: int) -> lis
     return gross.of(service)
 
 
-def add_resource_groups(graph: Graph, account: Place, exact: dict[str, Fraction], usage: dict[str, Fraction]) -> None:
+def add_resource_groups(
+    graph: Graph, account: Place, exact: dict[str, Fraction], usage: dict[str, Fraction], units: Driver
+) -> None:
     """Divide the account's amount among its resource groups: by usage where that is all there is, else by amounts."""
     by_usage = set(usage) == set(exact) and any(usage.values())
     weights = usage if by_usage else exact
-    driver = Driver.SERVICE_UNITS if by_usage else Driver.EMISSIONS_UG
+    driver = units if by_usage else Driver.EMISSIONS_UG
     total = exact_sum(weights.values())
     for group, weight in sorted(weights.items()):
         target = Place(PlaceKind.RESOURCE_GROUP, group)

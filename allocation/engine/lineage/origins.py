@@ -4,39 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from allocation.engine.electricity import LOCATION_LINE, MARKET_LINE
 from allocation.engine.embodied import LINE as EMBODIED
 from allocation.engine.embodied import posting_ug
-from allocation.engine.findings import Findings
 from allocation.engine.frames import ENERGY_LINE
 from allocation.engine.gases import CO2E, LINE_BY_BOUNDARY
-from allocation.engine.instruments import read_instruments
+from allocation.engine.lineage.market import Factor, bought
 from allocation.engine.lineage.steps import InputRow
 from allocation.engine.pools import drivers, spread
 from allocation.engine.rows import rows
-from allocation.engine.units import ONE, UG_PER_G, UG_PER_KG, WH_PER_KWH, ZERO, exact, exact_sum, months_between
+from allocation.engine.units import ONE, UG_PER_G, UG_PER_KG, WH_PER_KWH, exact, exact_sum, months_between
 from allocation.engine.units import round_half_even as rounded
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterator, Mapping
-    from typing import Any
+    from collections.abc import Iterator
 
     from allocation.engine.frames import Activity
-    from allocation.engine.instruments import Instrument
     from allocation.engine.plan import Survey
-
-
-class Factor(NamedTuple):
-    """What multiplies a quantity: name, exact value, unit, month or set that it belongs to, and its row."""
-
-    name: str
-    value: Fraction
-    unit: str
-    vintage: str
-    row: InputRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +77,8 @@ def _electricity(activity: Activity, found: Survey, cluster: str, line: str) -> 
         if line == ENERGY_LINE:
             yield Posting(code, kwh, "kWh", None, ONE, kwh * WH_PER_KWH, quality, (here,))
         elif line == MARKET_LINE[str(row.boundary)]:
-            for quantity, factor in _by_market(activity, found, row):
-                together = tuple(dict.fromkeys((here, factor.row)))
+            for quantity, factor, more in bought(activity, found.sites, row):
+                together = tuple(dict.fromkeys((here, factor.row, *more)))
                 yield Posting(code, quantity, "kWh", factor, ONE, quantity * factor.value * UG_PER_G, quality, together)
         else:
             by_line = {
@@ -105,49 +91,6 @@ def _electricity(activity: Activity, found: Survey, cluster: str, line: str) -> 
             if name and value is not None:
                 factor = Factor(name, value, "g/kWh", f"{month:%Y-%m}", here)
                 yield Posting(code, kwh, "kWh", factor, ONE, kwh * value * UG_PER_G, quality, (here,))
-
-
-def _by_market(activity: Activity, found: Survey, row: Any) -> Iterator[tuple[Fraction, Factor]]:  # noqa: ANN401 a row
-    """Yield (kWh, factor) of a site's electricity by the market: green share, instruments in their order, the rest."""
-    header = activity.header
-    month, here = f"{header.month:%Y-%m}", InputRow("sites.csv", int(row.row))
-    facility_kwh, green = found.sites[str(row.site)].facility_kwh, Fraction(row.green_ratio)
-    if green:
-        yield green * facility_kwh, Factor("green_g_per_kwh", Fraction(row.green_g_per_kwh), "g/kWh", month, here)
-    market = str(row.market or row.cluster)
-    rest = (ONE - green) * facility_kwh
-    whole = exact_sum(
-        (ONE - Fraction(other.green_ratio)) * found.sites[str(other.site)].facility_kwh
-        for other in rows(activity.tables["sites"])
-        if str(other.market or other.cluster) == market
-    )
-    mine, left = rest / whole if whole else ZERO, whole
-    vintages = _vintages(activity)
-    for instrument in _instruments(activity, market, header.month):
-        covered = min(left, instrument.kwh)
-        left -= covered
-        if covered and mine:
-            name = f"{instrument.type} {instrument.code}"
-            its_row = InputRow("instruments.csv", instrument.row)
-            yield (
-                covered * mine,
-                Factor(name, instrument.g_per_kwh, "g/kWh", vintages[instrument.code] or month, its_row),
-            )
-    if left * mine:
-        name = "location_g_per_kwh" if row.residual_g_per_kwh is None else "residual_g_per_kwh"
-        yield left * mine, Factor(name, Fraction(getattr(row, name)), "g/kWh", month, here)
-
-
-def _instruments(activity: Activity, market: str, month: dt.date) -> list[Instrument]:
-    window = activity.header.options.vintage_window_months
-    return read_instruments(activity.tables["instruments"], month, window, Findings()).get(market, [])
-
-
-def _vintages(activity: Activity) -> Mapping[str, str]:
-    return {
-        str(row.instrument): f"{row.vintage:%Y-%m}" if row.vintage is not None else ""
-        for row in rows(activity.tables["instruments"])
-    }
 
 
 def _gases(activity: Activity, cluster: str, line: str) -> Iterator[Posting]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from allocation.engine.dependencies import effective_flows, pass_in_rounds
 from allocation.engine.lineage.steps import Division, Driver, Graph, InputRow, Place, PlaceKind, Stage
+from allocation.engine.reach import node_name
 from allocation.engine.rows import rows
 from allocation.engine.units import ZERO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from fractions import Fraction
 
     from allocation.engine.dependencies import Rounds
@@ -22,14 +23,23 @@ if TYPE_CHECKING:
 Edge = tuple[str, str]
 
 
-def flow_rows(activity: Activity, places: Places, cluster: str) -> dict[Edge, Sequence[InputRow]]:
-    """Return the rows of service_use.csv behind what a service (first) delivers to another in a cluster."""
+def flow_rows(activity: Activity, places: Places, home: str, clusters: Collection[str]) -> dict[Edge, list[InputRow]]:
+    """Return the rows behind what a service (first) delivers to another, by the names of nodes of `home`.
+
+    Those of service_use.csv in any of the `clusters`, and those of cross_use.csv that start there.
+    """
     found: dict[Edge, list[InputRow]] = {}
     for row in rows(activity.tables["service_use"]):
-        if cluster in places.named_by(str(row.cluster)):
-            edge = (str(row.service), str(row.consumer))
-            found.setdefault(edge, []).append(InputRow("service_use.csv", int(row.row)))
-    return dict(found)
+        for cluster in places.named_by(str(row.cluster)):
+            if cluster in clusters:
+                edge = node_name(home, (cluster, str(row.service))), node_name(home, (cluster, str(row.consumer)))
+                found.setdefault(edge, []).append(InputRow("service_use.csv", int(row.row)))
+    for row in rows(activity.tables["cross_use"]):
+        if row.cluster in clusters:
+            consumer = node_name(home, (str(row.consumer_cluster), str(row.consumer)))
+            edge = node_name(home, (str(row.cluster), str(row.service))), consumer
+            found.setdefault(edge, []).append(InputRow("cross_use.csv", int(row.row)))
+    return found
 
 
 def add_services(

@@ -62,6 +62,7 @@ class Driver(enum.StrEnum):
     USED_KWH = "used_kwh"
     USED_EMISSIONS_UG = "used_emissions_ug"
     SERVICE_UNITS = "service_units"
+    PEAK_WEIGHTED_UNITS = "peak_weighted_units"
     ROUND = "round"
     EARLIER_UNITS = "earlier_units"
     EMISSIONS_UG = "emissions_ug"
@@ -75,7 +76,10 @@ class Place(NamedTuple):
 
 
 class InputRow(NamedTuple):
-    """A row of the package: file and line number in it (header = 1); None where the file keeps no numbers."""
+    """A row of the package: file and line number in it (header = 1).
+
+    None stands for all rows of the file that are about the same site or instrument, hour by hour.
+    """
 
     file: str
     row: int | None

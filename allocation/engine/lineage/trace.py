@@ -14,19 +14,21 @@ from allocation.engine.lineage.leaves import (
     add_account,
     add_resource_groups,
     machines_by_group,
+    units_driver,
     usage_by_group,
 )
 from allocation.engine.lineage.origins import postings
 from allocation.engine.lineage.services import add_services, flow_rows
-from allocation.engine.lineage.steps import Graph, Place, PlaceKind, behind, brought_together
+from allocation.engine.lineage.steps import Graph, InputRow, Place, PlaceKind, behind, brought_together
 from allocation.engine.peaks import read_peaks
 from allocation.engine.plan import Plan, survey
+from allocation.engine.reach import reach_of
 from allocation.engine.recipients import resolve_cluster
 from allocation.engine.rows import rows
 from allocation.engine.units import exact_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from allocation.engine.frames import Activity, Usage
     from allocation.engine.lineage.leaves import Target
@@ -64,17 +66,9 @@ class Lineage:
         return exact_sum(self.exact.values())
 
 
-class NotTraceableError(Exception):
-    """The month uses something that lineages do not take apart."""
-
-
-def beyond_version_1(activity: Activity) -> list[str]:
-    """Return what the month uses of the format's extensions that lineages do not take apart."""
-    options = activity.header.options
-    found = [f"matching = {options.matching}"] if options.matching != "monthly" else []
-    found += [] if options.pool_base == "external" else [f"pool_base = {options.pool_base}"]
-    used = [name for name in ("cross_use", "usage_periods") if name in activity.tables and len(activity.tables[name])]
-    return found + [f"{name}.csv" for name in used]
+def _nowhere(cluster: str) -> Usage:
+    """Return the usage of a cluster that is fed from the target's: there should be none."""
+    raise LookupError(f"the services of cluster {cluster} are fed by those of the target: their usage is needed")
 
 
 def trace(  # noqa: PLR0913 what settle takes, and what is asked
@@ -82,6 +76,7 @@ def trace(  # noqa: PLR0913 what settle takes, and what is asked
     target: Target,
     usage: Usage,
     history: Sequence[Usage] = (),
+    elsewhere: Callable[[str], Usage] = _nowhere,
     *,
     lines: Sequence[str] | None = None,
     racks_apart: int = 50,
@@ -92,32 +87,36 @@ def trace(  # noqa: PLR0913 what settle takes, and what is asked
         activity: the month.
         target: cluster, service and account.
         usage: the usage of the cluster; leaves other than the target's may be brought together, service by service,
-            under `EXTERNAL_REST` and `INTERNAL_REST`, as long as their net usage (never below 0) adds up to the same.
+            under `EXTERNAL_REST` and `INTERNAL_REST`, as long as their net usage (never below 0) adds up to the same;
+            those of peak-weighted services may not.
         history: as for `settle`.
+        elsewhere: the same for any other cluster; asked for those that the services of this one serve.
         lines: only these; every line of the cluster if None.
         racks_apart: racks shown one by one on a line; the others are brought together.
 
     Raises:
-        NotTraceableError: the month uses something beyond version 1 of the format that is not taken apart yet.
         PackageRejectedError: CLOSED_CLASS, if the options call it an error.
         ArithmeticError: the steps do not multiply back to what the engine computes.
     """
-    beyond = beyond_version_1(activity)
-    if beyond:
-        raise NotTraceableError(", ".join(beyond))
     findings = Findings()
     found = survey(activity, findings)
     findings.raise_if_rejected()
-    options, here = activity.header.options, found.clusters[target.cluster]
+    options = activity.header.options
     core = frozenset(str(row.service) for row in rows(activity.tables["services"]) if row.kind == "core")
     own_teams = (str(row.account) for row in rows(activity.tables["accounts"]) if row.internal)
     internal = frozenset({INTERNAL_REST, *own_teams})
-    place = plan_cluster(here, found.contents, options, findings)
+    reached = reach_of(found.clusters, target.cluster).clusters
+    plans = {
+        code: plan_cluster(found.clusters[code], found.contents, options, findings)
+        for code in (target.cluster, *reached)
+    }
     peaks = read_peaks(activity.tables, core, Fraction(options.closure_tolerance), findings)
-    plan = Plan(options, core, internal, {target.cluster: place}, found.places.regions, (), found.sites, peaks)
-    resolution = resolve_cluster(plan, target.cluster, usage, history, {}, findings)
+    plan = Plan(options, core, internal, plans, found.places.regions, (), found.sites, peaks)
+    served = {code: elsewhere(code) for code in reached}
+    resolution = resolve_cluster(plan, target.cluster, usage, history, served, findings)
     traced = _Traced(activity, found, plan, resolution, target)
-    chosen = place.lines if lines is None else [line for line in place.lines if line in lines]
+    known = plans[target.cluster].lines
+    chosen = known if lines is None else [line for line in known if line in lines]
     return [traced.line(line, racks_apart) for line in chosen]
 
 
@@ -139,13 +138,13 @@ class _Traced:
         graph = Graph()
         read = RackRows.read(self.activity)
         add_hardware(graph, here, self.survey.contents, options=options, origins=origins, read=read, line=line)
-        by_flow = flow_rows(self.activity, self.survey.places, target.cluster)
+        by_flow = flow_rows(self.activity, self.survey.places, target.cluster, self.plan.clusters)
         gross = add_services(graph, self.resolution, options, index, by_flow)
-        add_account(graph, self.resolution, self.plan, gross, Asked(target, index))
+        add_account(graph, self.resolution, self.plan, gross, Asked(target, index, self._period_rows()))
         exact, account = self._exact(index), Place(PlaceKind.ACCOUNT, target.account)
         if graph.at(account) != exact_sum(exact.values()):
             raise ArithmeticError(f"the steps to {target} on {line} do not multiply back to its amount")
-        add_resource_groups(graph, account, exact, self._usage(exact))
+        add_resource_groups(graph, account, exact, self._usage(exact), units_driver(self.plan, target.service))
         steps = behind(graph.steps, account)
         for kind in (PlaceKind.RACK, PlaceKind.SOURCE):
             steps = brought_together(steps, kind, racks_apart)
@@ -177,8 +176,16 @@ class _Traced:
 
     def _usage(self, exact: dict[str, Fraction]) -> dict[str, Fraction]:
         """Return the usage of these groups if nothing else brings anything to them; nothing if something does."""
-        if machines_by_group(self.plan, self.target) or self.target.service in self.resolution.fallbacks.previous:
+        target = self.target
+        if machines_by_group(self.plan, target) or target.service in self.resolution.fallbacks.previous:
             return {}
-        return {
-            group: used for group, used in usage_by_group(self.resolution.netted, self.target).items() if group in exact
-        }
+        used = [by_group for part in self.resolution.sold if (by_group := usage_by_group(part.netted, target))]
+        return {group: own for group, own in used[0].items() if group in exact} if len(used) == 1 else {}
+
+    def _period_rows(self) -> dict[str, list[InputRow]]:
+        """Return the rows of usage_periods.csv of the account and service by cluster, if its key is weighed by them."""
+        found: dict[str, list[InputRow]] = {}
+        for row in rows(self.activity.tables["usage_periods"]):
+            if (row.service, row.account) == (self.target.service, self.target.account):
+                found.setdefault(str(row.cluster), []).append(InputRow("usage_periods.csv", int(row.row)))
+        return found if self.target.service in self.plan.peaks.services else {}
