@@ -23,12 +23,13 @@ from allocation.policies.asked import JOINED, LEFT, Asked, asked_for
 from allocation.policies.nodes import Kind, NodeKey
 from allocation.policies.parts import Parts, visible_parts
 from allocation.policies.providers import KNOWN_PROVIDERS
-from allocation.policies.question import SWITCHED_OFF, Question, View, role_kinds
+from allocation.policies.question import ROLE_KINDS, SWITCHED_OFF, Question, View, role_kinds
 
 __all__ = [
     "JOINED",
     "KNOWN_PROVIDERS",
     "LEFT",
+    "ROLE_KINDS",
     "SWITCHED_OFF",
     "Asked",
     "Kind",

@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 
 
 class Parts(NamedTuple):
-    """The beginning of a statement, its parameters, which of the parts it has, and whether keys tell who moved."""
+    """The beginning of a statement, its parameters, and which of the parts it has."""
 
     text: str
     params: dict[str, Any]
     names: frozenset[str]
     asked: frozenset[str]
-    regrouped: bool
 
 
 def visible_parts(question: Question, asked: Asked) -> Parts:
@@ -38,4 +37,4 @@ def visible_parts(question: Question, asked: Asked) -> Parts:
     needs = Needs(asked.kinds, roles, operator, partly=not operator and (as_is or SWITCHED_OFF in roles), as_is=as_is)
     text = f"WITH {', '.join(cte.strip() for cte in [asked.text, *needs.ctes()])}"
     named = set(needs.containers) | {kind.value for kind in asked.kinds & {Kind.ACCOUNT, Kind.RESOURCE_GROUP}}
-    return Parts(text, question.params() | asked.params, frozenset(needs.parts), frozenset(named), as_is)
+    return Parts(text, question.params() | asked.params, frozenset(needs.parts), frozenset(named))

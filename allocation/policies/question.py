@@ -62,14 +62,17 @@ class Question:
         }
 
 
+ROLE_KINDS = f"""
+SELECT DISTINCT node_kind FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'see')
+UNION ALL
+SELECT '{SWITCHED_OFF}' WHERE EXISTS (SELECT FROM accounts_resourcedirectory WHERE NOT multi_account_management)
+"""  # noqa: S608 fixed texts
+
+
 def role_kinds(*, viewer: Viewer) -> frozenset[str]:
     """Find out on what kinds of nodes roles stand, and whether a directory is switched off; nothing for operators."""
     if viewer.is_operator:
         return frozenset()
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT node_kind FROM accounts_viewer_roots(%s, %s, 'see') UNION ALL SELECT %s"
-            " WHERE EXISTS (SELECT FROM accounts_resourcedirectory WHERE NOT multi_account_management)",
-            [viewer.user_id, viewer.now, SWITCHED_OFF],
-        )
+        cursor.execute(ROLE_KINDS, {"viewer": viewer.user_id, "now": viewer.now})
         return frozenset(row[0] for row in cursor.fetchall())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
@@ -17,7 +16,7 @@ from allocation.policies import Asked, Kind, NodeKey, Question
 from allocation.selectors.amounts import COLUMNS, Amounts, Method, sums_sql, total_sql
 from allocation.selectors.facts import facts
 from allocation.selectors.nodes import DESCRIBED, Node, node_of
-from allocation.selectors.standing import presence_over, standing_of, standing_texts
+from allocation.selectors.standing import presence_over, standings
 from allocation.selectors.statuses import Figure
 
 if TYPE_CHECKING:
@@ -175,16 +174,13 @@ _PAGE = """
 , amount AS (
     SELECT fact.key, {sums} FROM fact GROUP BY fact.key
 ), {described}, line AS (
-    SELECT child.key, child.kind_rank, COALESCE({total}, -1) AS total_ug, child.visible, described.*,
+    SELECT child.kind_rank, child.months::text AS months, COALESCE({total}, -1) AS total_ug, child.visible, described.*,
            {columns}
     FROM child
     JOIN described USING (kind, node_id)
     LEFT JOIN amount ON amount.key = child.key
-), page AS MATERIALIZED (
-    SELECT line.* FROM line {after} ORDER BY {order} LIMIT %(limit)s
-){standing}
-SELECT line.*, {standing_columns}
-FROM page AS line LEFT JOIN standing ON standing.key = line.key ORDER BY {order}
+)
+SELECT line.* FROM line {after} ORDER BY {order} LIMIT %(limit)s
 """
 _ORDERS = {
     ChildOrder.EMISSIONS_DESC: (
@@ -258,7 +254,7 @@ def _begin(question: Question, parent: NodeKey) -> Asked:
 
 
 def children(*, question: Question, parent: NodeKey, page: ChildPage) -> list[Child]:
-    """One page of the children of a node with their emissions; two statements.
+    """One page of the children of a node with their emissions; three statements.
 
     The key of a row is (total in ug, or name; kind rank; id).
     """
@@ -267,7 +263,7 @@ def children(*, question: Question, parent: NodeKey, page: ChildPage) -> list[Ch
 
 
 def accounts_below(*, question: Question, parent: NodeKey, page: ChildPage) -> list[Child]:
-    """One page of all accounts below a node, at any depth, that the viewer may see; one statement.
+    """One page of all accounts below a node, at any depth, that the viewer may see; two statements.
 
     Each with what it emitted in the months in which it stood below. Empty for accounts and resource groups.
     """
@@ -284,7 +280,6 @@ def accounts_below(*, question: Question, parent: NodeKey, page: ChildPage) -> l
 def _page(question: Question, asked: Asked, page: ChildPage) -> list[Child]:
     begun = facts(question, asked=asked)
     after, order = _ORDERS[page.order]
-    standing = standing_texts(begun.parts, page="page")
     text = _PAGE.format(
         sums=sums_sql("fact"),
         described=DESCRIBED.format(wanted="child").strip(),
@@ -292,26 +287,30 @@ def _page(question: Question, asked: Asked, page: ChildPage) -> list[Child]:
         columns=", ".join(f"amount.{column}" for column in COLUMNS),
         after=after if page.after else "",
         order=order,
-        standing=standing.ctes,
-        standing_columns=standing.columns,
     )
     names = ("after_value", "after_rank", "after_id")
     cut = dict(zip(names, page.after, strict=True)) if page.after else {}
     with connection.cursor() as cursor:
         cursor.execute(begun.text + text, begun.params | cut | {"limit": page.limit})
-        return [_child(question, row) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    return _with_presence(question, rows)
 
 
-def _child(question: Question, row: Sequence[Any]) -> Child:
-    """Read a line of the page; a child has one standing, in the months in which it stands below the node asked for."""
-    cells = iter(row)
-    _, kind_rank, total_ug, visible = islice(cells, 4)
-    node = node_of(tuple(islice(cells, _DESCRIBED_COLUMNS)), visible=visible)
-    amounts = Amounts.of(tuple(islice(cells, len(COLUMNS))))
-    rows = [standing_of(tuple(cells))]
-    return Child(
-        node, Figure(amounts, presence_over(rows, question.period, question.published)), int(total_ug), kind_rank
-    )
+def _with_presence(question: Question, rows: Sequence[tuple[Any, ...]]) -> list[Child]:
+    described = [node_of(row[4 : 4 + _DESCRIBED_COLUMNS], visible=row[3]) for row in rows]
+    standing = standings(question=question, nodes=[node.key for node in described], windows=[row[1] for row in rows])
+    return [
+        Child(
+            node,
+            Figure(
+                Amounts.of(row[4 + _DESCRIBED_COLUMNS :]),
+                presence_over(standing.get(node.key, []), question.period, question.published),
+            ),
+            int(row[2]),
+            row[0],
+        )
+        for node, row in zip(described, rows, strict=True)
+    ]
 
 
 def count(*, question: Question, parent: NodeKey) -> int:

@@ -15,7 +15,7 @@ from allocation.selectors.published_tree import members_then
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from allocation.policies import Asked, Parts, Question
+    from allocation.policies import Asked, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,10 @@ def grain_of(*, services: bool, clusters: bool) -> int:
 
 
 class Facts(NamedTuple):
-    """The beginning of a statement (`WITH ...`, no comma at its end), its parameters, and the parts that it reads."""
+    """The beginning of a statement (`WITH ...`, no comma at its end) and its parameters."""
 
     text: str
     params: dict[str, Any]
-    parts: Parts
 
 
 class Detail(enum.IntEnum):
@@ -241,7 +240,7 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Facts:
     if question.view is View.AS_IS:
         text = f"{parts.text}{before}, found AS ({' UNION ALL '.join(branches)}), {_REGROUPED}"
     grain = grain_of(services=cut.keeps_services, clusters=cut.keeps_clusters)
-    return Facts(text, parts.params | _filter_params(cut.restricted) | {"grain": grain}, parts)
+    return Facts(text, parts.params | _filter_params(cut.restricted) | {"grain": grain})
 
 
 # Today's group of an account stands for its group, where the viewer knows today's tree. Where accounts are told apart,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import enum
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection
 
-from allocation.policies import JOINED, LEFT, asked_for, visible_parts
+from allocation.policies import NodeKey, Parts, Question, asked_for, visible_parts
 from allocation.selectors.statuses import Presence
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     from accounts.months import Period
-    from allocation.policies import NodeKey, Parts, Question
     from allocation.selectors.publications import Published
 
 
@@ -66,13 +65,16 @@ class Omission(NamedTuple):
     accounts: int | None
 
 
+# As-is, keys of accounts that joined later are those of their node plus 1 000 000; those that left are no part of it.
 _PARTS = {
     "part_directory": "SELECT key, provider_id, directory_id, months FROM part_directory",
     "part_miscellaneous": "SELECT key, provider_id, directory_id, months FROM part_miscellaneous",
     "part_group": """SELECT part_group.key, part_group.provider_id, grouping.directory_id, part_group.months
     FROM part_group JOIN accounts_accountgroup grouping ON grouping.id = part_group.group_id""",
-    "part_account": "SELECT key, provider_id, NULL::bigint AS directory_id, months FROM part_account",
-    "part_resource_group": "SELECT key, provider_id, NULL::bigint AS directory_id, months FROM part_resource_group",
+    "part_account": """SELECT key %% 1000000 AS key, provider_id, NULL::bigint AS directory_id, months
+    FROM part_account WHERE key < 2000000""",
+    "part_resource_group": """SELECT key %% 1000000 AS key, provider_id, NULL::bigint AS directory_id, months
+    FROM part_resource_group WHERE key < 2000000""",
 }
 _SUBJECTS = {
     "directory": """SELECT key, provider_id, directory_id, NULL::bigint AS group_id, false AS directly, months, whole
@@ -82,23 +84,14 @@ _SUBJECTS = {
     "group": "SELECT key, provider_id, directory_id, group_id, false AS directly, months, whole FROM asked_group",
     "account": """SELECT key, provider_id, NULL::bigint AS directory_id, NULL::bigint AS group_id, false AS directly,
            months, whole
-    FROM asked_account""",
+    FROM asked_account WHERE key < 1000000
+    UNION ALL
+    SELECT key %% 1000000, provider_id, NULL, NULL, false, range_agg(months),
+           range_agg(months) - COALESCE(range_agg(months - whole), '{}'::datemultirange)
+    FROM asked_account WHERE key BETWEEN 1000000 AND 1999999 GROUP BY 1, 2""",
     "resource_group": """SELECT key, provider_id, NULL::bigint AS directory_id, NULL::bigint AS group_id,
            false AS directly, months, whole
     FROM asked_resource_group""",
-}
-# As-is, accounts that joined later count for their node, and those that left are no part of it.
-_OF_THEIR_NODE = """SELECT key %% {joined} AS key, provider_id, NULL::bigint AS directory_id, months
-    FROM {part} WHERE key < {left}"""
-_REGROUPED_PARTS = {
-    part: _OF_THEIR_NODE.format(joined=JOINED, left=LEFT, part=part) for part in ("part_account", "part_resource_group")
-}
-_REGROUPED_SUBJECTS = {
-    "account": f"""{_SUBJECTS["account"]} WHERE key < {JOINED}
-    UNION ALL
-    SELECT key %% {JOINED}, provider_id, NULL, NULL, false, range_agg(months),
-           range_agg(months) - COALESCE(range_agg(months - whole), '{{}}'::datemultirange)
-    FROM asked_account WHERE key >= {JOINED} AND key < {LEFT} GROUP BY 1, 2""",  # noqa: S608 fixed texts
 }
 
 # `see` ignores the switch: what it shows and `numbers` does not is hidden by the switch alone.
@@ -116,10 +109,8 @@ _STANDING = """
           FROM known JOIN accounts_resourcedirectory directory ON directory.enterprise_id = known.node_id
           WHERE known.node_kind = 'enterprise_parent') AS seen
     GROUP BY seen.directory_id
-), part AS MATERIALIZED (
-    SELECT * FROM ({parts}) AS every{page}
-), subject AS MATERIALIZED (
-    SELECT * FROM ({subjects}) AS every{page}
+), part AS MATERIALIZED ({parts}
+), subject AS MATERIALIZED ({subjects}
 ), standing AS (
     SELECT subject.key, subject.provider_id, subject.directory_id, subject.group_id, subject.directly,
            subject.months, subject.whole,
@@ -134,8 +125,8 @@ _STANDING = """
     FROM subject
     LEFT JOIN accounts_resourcedirectory directory ON directory.id = subject.directory_id
     LEFT JOIN known_directory ON known_directory.directory_id = subject.directory_id
-)"""
-_COLUMNS = """standing.provider_id, standing.months, standing.whole, standing.part, standing.switched_off,
+)
+SELECT standing.key, standing.provider_id, standing.months, standing.whole, standing.part, standing.switched_off,
        CASE WHEN isempty(standing.switched_off) THEN 0 ELSE (
            SELECT count(DISTINCT member.account_id)
            FROM accounts_accountmembership member
@@ -149,32 +140,9 @@ _COLUMNS = """standing.provider_id, standing.months, standing.whole, standing.pa
                                * CASE WHEN standing.group_id IS NULL THEN '{(,)}'::datemultirange
                                       ELSE datemultirange(daterange(closure.valid_from, closure.valid_to)) END
                                - COALESCE(root.months, '{}'::datemultirange))
-       ) END AS hidden_accounts"""
-_ORDER = "ORDER BY standing.key, standing.provider_id, standing.directory_id"
-
-
-class StandingTexts(NamedTuple):
-    """CTEs that follow those of `visible_parts`, the last of them `standing`, and the columns of a `Standing`."""
-
-    ctes: str
-    columns: str
-
-
-def standing_texts(parts: Parts, *, page: str | None = None) -> StandingTexts:
-    """Write how the nodes that were asked for are visible; `page` names a CTE whose keys alone matter."""
-    of_parts = _PARTS | _REGROUPED_PARTS if parts.regrouped else _PARTS
-    of_subjects = _SUBJECTS | _REGROUPED_SUBJECTS if parts.regrouped else _SUBJECTS
-    sources = " UNION ALL ".join(text for name, text in of_parts.items() if name in parts.names)
-    subjects = " UNION ALL ".join(text for name, text in of_subjects.items() if name in parts.asked)
-    within = f" WHERE every.key IN (SELECT key FROM {page})" if page else ""  # noqa: S608 our own name
-    ctes = _STANDING.replace("{parts}", sources).replace("{subjects}", subjects).replace("{page}", within)
-    return StandingTexts(ctes, _COLUMNS)
-
-
-def standing_of(columns: Sequence[Any]) -> Standing:
-    """Read the columns of a `Standing`."""
-    provider_id, asked, whole, part, switched_off, hidden = columns
-    return Standing(provider_id, _months(asked), _months(whole), _months(part), _months(switched_off), hidden)
+       ) END AS hidden_accounts
+FROM standing ORDER BY standing.key, standing.provider_id, standing.directory_id
+"""
 
 
 def standings(
@@ -187,14 +155,20 @@ def standings(
     if not nodes:
         return {}
     parts = visible_parts(question, asked_for(nodes, question.view, windows))
-    texts = standing_texts(parts)
     found: dict[NodeKey, list[Standing]] = defaultdict(list)
     with connection.cursor() as cursor:
-        selected = f" SELECT standing.key, {texts.columns} FROM standing {_ORDER}"  # noqa: S608 fixed texts
-        cursor.execute(f"{parts.text}{texts.ctes}{selected}", parts.params)
-        for key, *columns in cursor.fetchall():
-            found[nodes[key - 1]].append(standing_of(columns))
+        cursor.execute(parts.text + _statement(parts), parts.params)
+        for key, provider_id, asked, whole, part, switched_off, hidden in cursor.fetchall():
+            found[nodes[key - 1]].append(
+                Standing(provider_id, _months(asked), _months(whole), _months(part), _months(switched_off), hidden)
+            )
     return dict(found)
+
+
+def _statement(parts: Parts) -> str:
+    sources = " UNION ALL ".join(text for name, text in _PARTS.items() if name in parts.names)
+    subjects = " UNION ALL ".join(text for name, text in _SUBJECTS.items() if name in parts.asked)
+    return _STANDING.replace("{parts}", sources).replace("{subjects}", subjects)
 
 
 def _months(value: object) -> Months:

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accounts.models import TreeVersion
 from accounts.policies import viewer_of
 from accounts.services.memberships import move_accounts
-from allocation.models import Publication
 from allocation.policies import Question, role_kinds
 from allocation.selectors import emissions, publications
 from allocation.selectors.amounts import Method
@@ -19,8 +17,6 @@ from tests.read_model.test_by_month import NOW, key, question
 from tests.read_model.world import LONG_AGO, World, month, publish_month
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
-
     from allocation.selectors.cube import CubeRow
 
 BEFORE = LONG_AGO + dt.timedelta(days=401, hours=12)
@@ -31,7 +27,6 @@ TREE = [Dimension.ACCOUNT, Dimension.ACCOUNT_GROUP, Dimension.RESOURCE_GROUP]
 @pytest.fixture
 def moved(world: World) -> World:
     """After publication `deep`, which stood below a, was found to stand in b since February: published again."""
-    _hang(Publication.objects.all())
     move_accounts(
         viewer=viewer_of(world.made["operator"], now=NOW),
         account_ids=[world.made["deep"].pk],
@@ -42,12 +37,7 @@ def moved(world: World) -> World:
     )
     for on in RESTATED:
         publish_month(world, "p", on, number=2)
-    _hang(Publication.objects.filter(tree_version=None))
     return world
-
-
-def _hang(made: QuerySet[Publication]) -> None:
-    made.update(tree_version=TreeVersion.objects.latest("pk"))
 
 
 def as_of(world: World, who: str) -> Question:

@@ -229,6 +229,7 @@ class World:
             provider=run.provider,
             month=on,
             run=run,
+            tree_version=TreeVersion.objects.latest("pk"),
             restates=pointer.publication if pointer else None,
             cause=Cause.DATA if pointer else Cause.FIRST,
             published_at=LONG_AGO + dt.timedelta(days=400 + number),
