@@ -146,8 +146,11 @@ candidate AS MATERIALIZED ({candidates}
     FROM (SELECT node_kind, node_id, valid_from, valid_to, true AS visible
           FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'see')
           UNION ALL
-          SELECT node_kind, node_id, valid_from, valid_to, false
-          FROM accounts_viewer_explorable(%(viewer)s, %(now)s)) AS role
+          SELECT above.node_kind, above.node_id, above.valid_from, above.valid_to, false
+          FROM (SELECT candidate.kind, array_agg(candidate.node_id) AS nodes FROM candidate GROUP BY candidate.kind
+                UNION ALL
+                SELECT 'account', NULL WHERE %(parent_kind)s = 'resource_directory') AS each
+          CROSS JOIN LATERAL accounts_viewer_explorable(%(viewer)s, %(now)s, each.kind, each.nodes) AS above) AS role
     WHERE role.valid_from < role.valid_to
     GROUP BY role.node_kind, role.node_id
 ), loose AS MATERIALIZED (
