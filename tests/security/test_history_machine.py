@@ -108,4 +108,4 @@ def test_no_history_leads_to_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
 
     quiet: Any = list(HealthCheck)
     chosen = settings(max_examples=HISTORIES, stateful_step_count=12, deadline=None, suppress_health_check=quiet)
-    run_state_machine_as_test(Here, settings=chosen)  # type: ignore[no-untyped-call] # Hypothesis gives it no types
+    run_state_machine_as_test(Here, settings=chosen)
