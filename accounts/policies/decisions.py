@@ -106,7 +106,8 @@ def explorable(viewer: Viewer) -> dict[NodeRef, list[Period]]:
     names: dict[NodeRef, list[Period]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT node_kind, node_id, valid_from, valid_to FROM accounts_viewer_explorable(%s, %s) ORDER BY 1, 2, 3",
+            "SELECT node_kind, node_id, valid_from, valid_to"
+            " FROM accounts_viewer_explorable(%s, %s, NULL, NULL) ORDER BY 1, 2, 3",
             [viewer.user_id, viewer.now],
         )
         for kind, node_id, start, bound in cursor.fetchall():
@@ -130,11 +131,10 @@ def access_to(viewer: Viewer, *, kind: NodeKind, ids: Collection[int]) -> dict[i
 
 
 def _known_by_name(viewer: Viewer, kind: NodeKind, ids: Collection[int]) -> set[int]:
-    """Those of the nodes that stand above something visible; `explorable` would read all there are."""
+    """Those of the nodes that stand above something visible."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT node_id FROM accounts_viewer_explorable(%s, %s)"
-            " WHERE node_kind = %s AND node_id = ANY(%s) AND valid_from < valid_to",
+            "SELECT DISTINCT node_id FROM accounts_viewer_explorable(%s, %s, %s, %s) WHERE valid_from < valid_to",
             [viewer.user_id, viewer.now, kind.value, list(ids)],
         )
         return {row[0] for row in cursor.fetchall()}

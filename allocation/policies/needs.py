@@ -8,8 +8,11 @@ from allocation.policies.nodes import Kind
 from allocation.policies.pieces import ASKED_PLACES, CONTAINERS, HIGHEST, LOOSE_ACCOUNT, LOOSE_RESOURCE_GROUP, PARTS
 from allocation.policies.seen import (
     ABOVE,
+    ASKED_GROUPS,
+    COVERED,
     EVERY_ACCOUNT,
     EVERY_DIRECTORY,
+    GROUPS_OF_SUBJECTS,
     KNOWN,
     KNOWN_BY_OPERATOR,
     KNOWN_ENTERPRISE,
@@ -113,15 +116,25 @@ class Needs:
             written.append(KNOWN_BY_OPERATOR if self.operator else KNOWN_ENTERPRISE)
         if self.groups:
             written.append(SEEN_GROUP)
+            written += self._covered()
         if self.places:
-            subjects = " UNION ".join(SUBJECTS[name] for name in self.places)
-            place = PLACE.replace("{subjects}", subjects).replace(
+            place = PLACE.replace("{subjects}", self._subjects).replace(
                 "{above}", above.replace("{group}", "member.group_id")
             )
             written += [place, SEEN_ACCOUNT]
         elif self.operator and self.kinds & {Kind.ACCOUNT, Kind.RESOURCE_GROUP}:
             written.append(EVERY_ACCOUNT)
         return [*written, *self._asked(above), *self._loose(), *self._parts()]
+
+    @property
+    def _subjects(self) -> str:
+        return " UNION ".join(SUBJECTS[name] for name in self.places)
+
+    def _covered(self) -> list[str]:
+        groups = [ASKED_GROUPS] if "group" in self.containers else []
+        if self.places:
+            groups.append(GROUPS_OF_SUBJECTS.replace("{subjects}", self._subjects))
+        return [COVERED.replace("{groups}", " UNION ".join(groups))] if groups else []
 
     def _asked(self, above: str) -> list[str]:
         chosen = {
@@ -149,7 +162,9 @@ class Needs:
         return [text for text, is_needed in chosen.items() if is_needed]
 
     def _parts(self) -> list[str]:
+        # What is seen in no month is left out here: its totals would be read first and thrown away afterwards.
         return [
-            f"{part} AS MATERIALIZED ({' UNION ALL '.join(PARTS[part][source] for source in sources)})"
+            f"{part} AS MATERIALIZED (SELECT * FROM ({' UNION ALL '.join(PARTS[part][source] for source in sources)})"  # noqa: S608 fixed texts
+            " AS found WHERE NOT isempty(found.months))"
             for part, sources in self.parts.items()
         ]

@@ -9,17 +9,21 @@ highest AS MATERIALIZED (
     -- Groups with a role of their own, without the months in which another such group stands above them.
     SELECT seen.group_id, seen.directory_id, seen.months - COALESCE(above.months, '{}'::datemultirange) AS months
     FROM seen_group seen
-    LEFT JOIN LATERAL (
-        SELECT range_agg(higher.months * datemultirange(daterange(closure.valid_from, closure.valid_to))) AS months
-        FROM accounts_groupclosure closure JOIN seen_group higher ON higher.group_id = closure.ancestor_id
-        WHERE closure.descendant_id = seen.group_id AND closure.depth > 0
-    ) AS above ON true
+    LEFT JOIN (
+        SELECT lower.group_id,
+               range_agg(higher.months * datemultirange(daterange(closure.valid_from, closure.valid_to))) AS months
+        FROM seen_group lower
+        JOIN accounts_groupclosure closure ON closure.descendant_id = lower.group_id AND closure.depth > 0
+        JOIN seen_group higher ON higher.group_id = closure.ancestor_id
+        GROUP BY lower.group_id
+    ) AS above ON above.group_id = seen.group_id
 )"""
 LOOSE_ACCOUNT = """
 loose_account AS MATERIALIZED (
     -- Accounts with a role of their own, in the months in which no visible container holds them.
     SELECT place.account_id, place.directory_id, place.group_id, place.months * root.months - place.held AS months
-    FROM place JOIN root ON root.node_kind = 'account' AND root.node_id = place.account_id
+    FROM place
+    JOIN root ON root.node_id = place.account_id AND CASE root.node_kind WHEN 'account' THEN true ELSE false END
 )"""
 LOOSE_RESOURCE_GROUP = """
 loose_resource_group AS MATERIALIZED (

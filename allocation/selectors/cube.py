@@ -208,15 +208,32 @@ class CubeResult:
     series: dict[NodeKey, Series]
 
 
-_CUBE = """
+# By emissions a page is cut by totals alone, before all columns are added up and names are looked up: a cube has many
+# more rows than a page. Rows that tie with the last of the page stay until labels decide.
+_CHOSEN = """
+, ranked AS (
+    SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE(sum({row_total}), -1) AS total_ug,
+           sum({amounts_of}.energy_wh) AS energy_wh
+    FROM fact{joins}
+    GROUP BY 1, 2{numbers}
+), largest AS (
+    SELECT * FROM ranked line WHERE ({there}){from_total} ORDER BY total_ug DESC FETCH FIRST %(limit)s ROWS WITH TIES
+), chosen AS (
+    SELECT named.* FROM (SELECT line.*, {label} AS label FROM largest line) AS named
+    {after} ORDER BY {order} LIMIT %(limit)s
+)"""
+# `IS TRUE` keeps it a look-up in a hash table: the planner expects far too few facts and would compare each with each.
+_OF_CHOSEN = """
+    WHERE (({place}) IN (SELECT {chosen} FROM chosen)) IS TRUE"""
+_CUBE = """{chosen}
 , line AS (
     SELECT {node} AS key, {bucket} AS bucket{keys}, bool_and({zero}) AS zero_emission, {sums}
-    FROM fact{joins}
+    FROM fact{joins}{of_chosen}
     GROUP BY 1, 2{numbers}
 ), named AS (
     SELECT line.key, line.bucket, line.zero_emission, COALESCE({total}, -1) AS total_ug,
            concat_ws('|', line.bucket::text{names}) AS sort_text,
-           concat_ws('|', line.key::text, line.bucket::text{labels}) AS label{columns}, {amounts}
+           {label} AS label{columns}, {amounts}
     FROM line{named}
     WHERE {there}
 )
@@ -296,25 +313,55 @@ def _statement(grouping: Grouping, page: CubePage) -> str:
     columns = "".join(
         f", line.{d}::text, {r.code}, {r.name}, {r.provider}, {r.kind}".format(d=d, t=t) for d, t, r in recipes
     )
+    labels = "".join(f", line.{d}::text" for d, _, _ in recipes)
+    parts = {
+        "node": "1" if grouping.together else "fact.key",
+        "bucket": _BUCKETS[grouping.granularity],
+        "keys": "".join(f", {recipe.key} AS {d}" for d, _, recipe in recipes),
+        "joins": _joins(wanted, page.method),
+        "numbers": "".join(f", {number}" for number in range(3, 3 + len(recipes))),
+        "label": f"concat_ws('|', line.key::text, line.bucket::text{labels})",
+        "after": after if page.after else "",
+        "order": order,
+    }
+    by_emissions = page.order is CubeOrder.EMISSIONS_DESC
     return _CUBE.format(
-        node="1" if grouping.together else "fact.key",
-        bucket=_BUCKETS[grouping.granularity],
-        keys="".join(f", {recipe.key} AS {d}" for d, _, recipe in recipes),
+        **parts,
+        chosen=_chosen(grouping, page, parts) if by_emissions else "",
+        of_chosen=_of_chosen(grouping, parts, [(d, recipe.key) for d, _, recipe in recipes]) if by_emissions else "",
         zero="COALESCE(location.zero_emission, false)" if wanted & _PLACES else "false",
         sums=_picked_sums(wanted),
-        joins=_joins(wanted, page.method),
-        numbers="".join(f", {number}" for number in range(3, 3 + len(recipes))),
         total=total_sql("line", page.method),
         names="".join(f", {r.name}".format(d=d, t=t) for d, t, r in recipes),
-        labels="".join(f", line.{d}::text" for d, _, _ in recipes),
         columns=columns,
         amounts=", ".join(f"line.{column}" for column in COLUMNS),
         named="".join(" " + r.join.format(d=d, t=t) for d, t, r in recipes if r.join),
         # Inclusive totals minus those of subgroups leave zeros where no account stands directly in a group.
         there=_NOT_ZERO.format(total_sql("line", page.method)) if _detail(wanted) is Detail.GROUP else "true",
-        after=after if page.after else "",
-        order=order,
     )
+
+
+def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str]) -> str:
+    wanted = frozenset(grouping.dimensions)
+    amounts_of = "picked" if wanted & _PICKED else "fact"
+    return _CHOSEN.format(
+        **parts,
+        amounts_of=amounts_of,
+        row_total=total_sql(amounts_of, page.method),
+        there=_NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true",
+        from_total=" AND line.total_ug <= %(after_value)s" if page.after else "",
+    )
+
+
+def _of_chosen(grouping: Grouping, parts: dict[str, str], keys: Sequence[tuple[str, str]]) -> str:
+    place, chosen = [parts["node"]], ["chosen.key"]
+    if grouping.granularity is not None:
+        place.append(parts["bucket"])
+        chosen.append("chosen.bucket")
+    for name, key in keys:
+        place.append(key)
+        chosen.append(f"chosen.{name}")
+    return _OF_CHOSEN.format(place=", ".join(place), chosen=", ".join(chosen))
 
 
 _NOT_ZERO = "({}) > 0 OR line.energy_wh > 0"

@@ -106,10 +106,11 @@ wanted AS MATERIALIZED (
     SELECT wanted.kind, wanted.node_id, '[,)'::daterange FROM wanted WHERE (SELECT accounts_is_operator(%(viewer)s))
 ), by_name AS MATERIALIZED (
     SELECT wanted.kind, wanted.node_id, daterange(above.valid_from, above.valid_to) AS months
-    FROM accounts_viewer_explorable(%(viewer)s, %(now)s) AS above
-    JOIN wanted ON wanted.node_id = above.node_id
-        AND (wanted.kind = above.node_kind
-             OR (wanted.kind = 'miscellaneous' AND above.node_kind = 'resource_directory'))
+    FROM (SELECT DISTINCT kind FROM wanted) AS each
+    CROSS JOIN LATERAL accounts_viewer_explorable(
+        %(viewer)s, %(now)s, CASE each.kind WHEN 'miscellaneous' THEN 'resource_directory' ELSE each.kind END,
+        ARRAY(SELECT node_id FROM wanted WHERE wanted.kind = each.kind)) AS above
+    JOIN wanted ON wanted.kind = each.kind AND wanted.node_id = above.node_id
 ), known AS MATERIALIZED (
     SELECT kind, node_id, bool_or(visible) AS visible, range_agg(months) AS months
     FROM (SELECT kind, node_id, months, true AS visible FROM seen

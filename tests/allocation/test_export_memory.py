@@ -15,7 +15,8 @@ from accounts.policies import viewer_of
 from allocation.exchange.blocks import BLOCK_BYTES
 from allocation.models import Export, ExportFormat, ExportLayout, ExportState, PublishedMonth
 from allocation.services import exporting, exports, partitions
-from tests.read_model.world import World, month, small_world
+from tests.factories.hierarchy import month
+from tests.read_model.world import World, small_world
 
 if TYPE_CHECKING:
     from pathlib import Path

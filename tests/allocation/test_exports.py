@@ -24,8 +24,9 @@ from allocation.engine.frames import LINES
 from allocation.exchange.layouts import AWS, COLUMNS, OURS
 from allocation.models import Export, ExportFile, ExportFormat, ExportLayout, ExportSchedule, ExportState
 from allocation.services import downloads, exporting, exports
+from tests.factories.hierarchy import month
 from tests.read_model.oracle import Oracle
-from tests.read_model.world import ENERGY_LINE, METHOD_LINES, World, month, publish_month, small_world
+from tests.read_model.world import ENERGY_LINE, METHOD_LINES, World, publish_month, small_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WIDTH = 150
-READING = ["B2", "RLS", "B3", "B4", "shapes", "B6"]
-ALL = ["B1", *READING]
+READING = ["B2", "RLS", "B3", "B4", "shapes", "B6", "peers"]
+# The alternatives come from package registries: only if they are asked for.
+USUAL = ["B1", *(one for one in READING if one != "peers")]
 
 
 def arguments() -> argparse.Namespace:
     """Read what to measure, and how large."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=ALL, default=ALL, help="which")
+    parser.add_argument("--only", nargs="+", choices=["B1", *READING], default=USUAL, help="which")
     parser.add_argument("--rows", nargs="+", type=int, default=[100_000, 1_000_000], help="B1: usage rows, rising")
     parser.add_argument("--accounts", type=int, default=2_000, help="B2: accounts (in full: 100000)")
     parser.add_argument("--groups", type=int, default=200, help="B2: groups (in full: 2000)")

@@ -6,26 +6,19 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from django.utils import timezone
-
-from tests.benchmarks.client import AnswerError, Client, token_of
+from tests.benchmarks.client import AnswerError, Client
 from tests.benchmarks.figure import Figure
-from tests.benchmarks.question import questions
 from tests.benchmarks.stopwatch import quantile, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.benchmarks.enterprise import LargeEnterprise
-
 CLIENTS = 32
 
 
-def crowd_figures(url: str, large: LargeEnterprise, month_count: int, node: str, seconds: int) -> Iterator[Figure]:
+def crowd_figures(url: str, token: str, queries: list[str], seconds: int, work: str) -> Iterator[Figure]:
     """Let the clients ask for so many seconds; they share this process and its core with nobody but the server."""
-    say(f"  B3 {CLIENTS} clients, {seconds} s …")
-    token = token_of(large.viewer, timezone.now())
-    queries = [question.query for question in questions(month_count, node)]
+    say(f"  {CLIENTS} clients, {seconds} s …")
     taken_ms: list[float] = []
     errors: list[str] = []
     deadline = time.perf_counter() + seconds
@@ -51,7 +44,7 @@ def crowd_figures(url: str, large: LargeEnterprise, month_count: int, node: str,
         thread.join()
     elapsed = time.perf_counter() - begin
     taken_ms.sort()
-    work = f"{CLIENTS} clients, {large.account_count:,} accounts, {month_count} months"
+    work = f"{CLIENTS} clients, {work}"
     note = f"{len(taken_ms):,} requests in {elapsed:.0f} s"
     yield Figure("B3", work, "requests a second", (len(taken_ms) - len(errors)) / elapsed, "1/s", note)
     yield Figure("B3", work, "p50", quantile(taken_ms, 0.5), "ms")

@@ -32,23 +32,12 @@ from accounts.models import (
 from accounts.months import shift
 from accounts.services.grants import grant_role
 from allocation.exchange.write import LINE_CODES, first_ledger_id
-from allocation.models import (
-    AllocationRun,
-    Cause,
-    Cluster,
-    MethodologyVersion,
-    Package,
-    Publication,
-    PublishedMonth,
-    RunChunk,
-    RunLocation,
-    RunState,
-    Service,
-)
+from allocation.models import AllocationRun, Cluster, Publication, RunChunk, RunLocation, Service
 from allocation.services import partitions
 from allocation.services.rollups import AMOUNT_COLUMNS, fill_account_totals, fill_container_totals
 from allocation.services.system import system
 from tests.benchmarks.stopwatch import say
+from tests.factories.publications import point_to, ready_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -221,7 +210,7 @@ def _publish(provider: Provider, shape: Shape, services: list[int], clusters: li
     month = FIRST_MONTH
     say(f"  {month:%Y-%m} …")
     with transaction.atomic():
-        run = _run(provider, month)
+        run = ready_run(provider, month, at=timezone.now(), methodology=CODE)
         ledger = partitions.ledger_of(run.pk)
         partitions.create(ledger)
         with connection.cursor() as cursor:
@@ -242,17 +231,8 @@ def _publish(provider: Provider, shape: Shape, services: list[int], clusters: li
         _describe(run, ledger.table, clusters)
         fill_account_totals(run.pk)
         partitions.attach(ledger)
-        made = _point(run)
+        made = point_to(run, at=timezone.now())
         fill_container_totals(publication_id=made.pk, run_id=run.pk, month=month)
-    return made
-
-
-def _point(run: AllocationRun) -> Publication:
-    AllocationRun.objects.filter(pk=run.pk).update(state=RunState.PUBLISHED)
-    made = Publication.objects.create(
-        provider=run.provider, month=run.month, run=run, cause=Cause.FIRST, published_at=timezone.now()
-    )
-    PublishedMonth.objects.create(provider=run.provider, month=run.month, publication=made)
     return made
 
 
@@ -261,7 +241,7 @@ def _repeat(first: Publication, index: int) -> Publication:
     month, times = shift(FIRST_MONTH, index), sql.Literal(1 + index * 5 % 7)
     say(f"  {month:%Y-%m} …")
     with transaction.atomic():
-        run = _run(first.provider, month)
+        run = ready_run(first.provider, month, at=timezone.now(), methodology=CODE)
         ledger, totals = partitions.ledger_of(run.pk), partitions.account_totals_of(run.pk)
         partitions.create(ledger)
         moved = sql.SQL("id + {}").format(sql.Literal(first_ledger_id(run.pk, 0) - first_ledger_id(first.run_id, 0)))
@@ -276,7 +256,7 @@ def _repeat(first: Publication, index: int) -> Publication:
         partitions.index(totals)
         partitions.attach(totals)
         partitions.attach(ledger)
-        made = _point(run)
+        made = point_to(run, at=timezone.now())
         table = "allocation_containertotal"
         keys = {"id": None, "publication_id": sql.Literal(made.pk)}
         _copy(table, table, keys, amounts, times, sql.SQL("publication_id = {}").format(sql.Literal(first.pk)))
@@ -328,37 +308,6 @@ def _repeat_description(first: Publication, run: AllocationRun, times: int) -> N
         place.pk = None
         place.run = run
         place.save(force_insert=True)
-
-
-def _run(provider: Provider, month: dt.date) -> AllocationRun:
-    now = timezone.now()
-    version, _ = MethodologyVersion.objects.get_or_create(
-        provider=provider,
-        name=CODE,
-        version="1",
-        defaults={"preset": "custom", "gwp_set": "AR6", "options": {}, "options_digest": "0", "created_at": now},
-    )
-    package = Package.objects.create(
-        provider=provider,
-        month=month,
-        number=1,
-        digest=f"{month}",
-        methodology_version=version,
-        time_zone="UTC",
-        hours=720,
-        usage_rows=0,
-        rejected_rows=0,
-        loaded_at=now,
-    )
-    return AllocationRun.objects.create(
-        provider=provider,
-        month=month,
-        package=package,
-        methodology_version=version,
-        state=RunState.READY,
-        requested_at=now,
-        ledger_rows=0,
-    )
 
 
 def _describe(run: AllocationRun, table: str, clusters: list[int]) -> None:

@@ -17,10 +17,13 @@ from tests.benchmarks.crowd import crowd_figures
 from tests.benchmarks.defence import defence_figures
 from tests.benchmarks.enterprise import CODE, Shape, build
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.peers.cloud_carbon import cloud_carbon_figures
+from tests.benchmarks.peers.plain_orm import plain_orm_figures
+from tests.benchmarks.peers.postgraphile import postgraphile_figures
 from tests.benchmarks.question import questions
 from tests.benchmarks.shapes import shape_figures
 from tests.benchmarks.stopwatch import repeat, say
-from tests.benchmarks.viewers import viewer_figures
+from tests.benchmarks.viewers import scattered, viewer_figures
 
 if TYPE_CHECKING:
     import argparse
@@ -64,7 +67,12 @@ def reading_figures(chosen: argparse.Namespace, folder: Path) -> list[Figure]:
         if "B4" in chosen.only:
             figures += viewer_figures(url, large, chosen.months, node, chosen.times)
         if "B3" in chosen.only:
-            figures += crowd_figures(url, large, chosen.months, node, chosen.seconds)
+            queries = [question.query for question in questions(chosen.months, node)]
+            figures += crowd_figures(url, token_of(large.viewer, timezone.now()), queries, chosen.seconds, work)
+        if "peers" in chosen.only:
+            figures += postgraphile_figures(large, chosen.times, chosen.seconds)
+            figures += plain_orm_figures(large, scattered(large), chosen.times)
+            figures += cloud_carbon_figures(max(chosen.rows))
         if "shapes" in chosen.only:
             figures += shape_figures(url, large, chosen, node)
         if "B6" in chosen.only:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.read_model.world import month
+from tests.factories.hierarchy import month
 
 if TYPE_CHECKING:
     from tests.clients.conftest import Node

@@ -28,6 +28,7 @@ from tests.faults.sizes import FULL, NAIVE, SHORT, scaled
 
 if TYPE_CHECKING:
     from tests.faults.sizes import Size
+    from tests.faults.template import Work
 
 LEASE_SECONDS = 2
 
@@ -51,8 +52,8 @@ def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)  # noqa: T201 progress of a command
 
 
-def prepare(folder: Path, url: str) -> None:
-    """Set Django up on a database of the campaign's own; settings are read here for the first time."""
+def prepare(folder: Path, url: str, count: int) -> Work:
+    """Set Django up on a database of the campaign's own, with packages; settings are read here for the first time."""
     os.environ.pop("DATABASE_URL", None)
     os.environ |= {
         "CANOPY_STATE_DIR": str(folder / "state"),
@@ -66,9 +67,9 @@ def prepare(folder: Path, url: str) -> None:
         MARK: mark_of(folder),
     }
     django.setup()
-    from tests.faults.template import begin_migrated  # noqa: PLC0415 needs the settings
+    from tests.faults.template import begin_prepared  # noqa: PLC0415 needs the settings
 
-    begin_migrated(folder.parent)
+    return begin_prepared(folder.parent, count)
 
 
 def clear(folder: Path) -> None:
@@ -108,10 +109,11 @@ def main() -> int:
     kept = False
     try:
         server.start()
-        prepare(folder, server.url)
+        size = size_of(chosen)
+        work = prepare(folder, server.url, size.units)
         from tests.faults.trial import Trial  # noqa: PLC0415 needs the settings
 
-        trial = Trial(folder, server, size_of(chosen), seed, naive=chosen.naive, say=say)
+        trial = Trial(folder, server, size, work, seed, naive=chosen.naive, say=say)
         report = trial.hold()
         kept = bool(report["violations"]) and not chosen.naive
     finally:

@@ -30,6 +30,7 @@ RARELY = 0.1
 REPORT_SECONDS = 10
 AHEAD = 12
 WORK_BETWEEN_STOPS = 10
+BY_MESSAGE = {"queues_emptied", "message_again", "two_publish", "two_schedulers", "broker_server"}
 STOPPING = {"worker", "broker_server", "postgres_server", "postgres_process", "disk_full"}
 
 
@@ -82,6 +83,9 @@ class Campaign:
                 order = orders.pop(place)
                 if not self._inflict(order):
                     orders.append(order)
+            else:
+                # Others have their turn while these wait.
+                orders.append(orders.pop(0))
             if time.monotonic() - shown > REPORT_SECONDS:
                 shown = time.monotonic()
                 insist(self.remember_publications)
@@ -96,11 +100,13 @@ class Campaign:
         """The place of the next order that can be given, or None to wait.
 
         Few warrants are open at a time, one for each step. What stops everything is done only after some work was done
-        since: a fault that hits nobody proves nothing.
+        since: a fault that hits nobody proves nothing. Without a broker there are no messages.
         """
         waiting = self.injury.warrants.waiting()
         for place, (kind, step) in enumerate(orders[:AHEAD]):
-            if kind in STOPPING:
+            if kind in BY_MESSAGE and not self.injury.broker.answers():
+                ready = False
+            elif kind in STOPPING:
                 ready = self._work_was_done()
             else:
                 ready = not step or (len(waiting) < WARRANTS_MAX and step not in waiting)
@@ -127,6 +133,8 @@ class Campaign:
 
     def _feed_rare_steps(self) -> None:
         """Some steps are reached only if somebody cancels or publishes."""
+        if not self.injury.broker.answers():
+            return
         if "cancelled" in self.injury.warrants.waiting() and self.draw.random() < RARELY:
             inflicted(self.injury.cancel)
         if any(step.startswith("publishing") for step in self.injury.warrants.waiting()):
@@ -167,7 +175,7 @@ class Campaign:
             return
         unit.runs.append(run.pk)
         self.requests += 1
-        if self.draw.random() < LOST_MESSAGES:
+        if self.draw.random() < LOST_MESSAGES or not self.injury.broker.answers():
             self.lost_messages += 1
             return
         try:

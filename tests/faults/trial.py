@@ -32,7 +32,6 @@ from tests.faults.insistence import insist
 from tests.faults.inspection import Inspection
 from tests.faults.plant import LIBRARY, Plant
 from tests.faults.steps import NAMES, VARIABLE
-from tests.faults.units import Shown, shown, units
 from tests.faults.warrants import HALT, Warrants
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
     from tests.faults.brokers import Broker
     from tests.faults.disk import Disk
     from tests.faults.sizes import Size
+    from tests.faults.template import Work
+    from tests.faults.units import Shown
 
 START_SECONDS = 600
 _DISK_FULL = re.compile("No space left on device|File too large")
@@ -53,6 +54,7 @@ class Trial:
     folder: Path
     broker: Broker
     size: Size
+    work: Work
     seed: int
     naive: bool
     say: Callable[[str], None]
@@ -63,8 +65,7 @@ class Trial:
         full = self.size.disk_and_clock
         disk = self._disk() if full else None
         self.say(f"seed {self.seed}; disk: {type(disk).__name__}")
-        work = units(self.folder / "packages", self.size.units)
-        month = shown(self.folder / "packages")
+        work, month = self.work
         self._prepare_reading(month)
         plant = self._plant(full=full)
         draw = random.Random(self.seed)  # noqa: S311 no secret, a reproducible draw

@@ -11,11 +11,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from allocation.models import AllocationRun, RunProof, ServiceIntensity
+from tests.factories.hierarchy import month
 from tests.graphql_api.ask import ask, codes, signed_in
 from tests.graphql_api.test_mutations import ERRORS, done
 from tests.graphql_api.test_reading import node_id
 from tests.read_model.oracle import Oracle
-from tests.read_model.world import METHOD_LINES, World, month
+from tests.read_model.world import METHOD_LINES, World
 
 if TYPE_CHECKING:
     from django.test import Client

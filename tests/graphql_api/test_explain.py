@@ -116,23 +116,29 @@ def test_operators_are_told_all_steps_and_they_multiply_back_to_the_ledger(name:
     assert checked == len(set(leaves.values_list("cluster", "service", "account", "line")))
 
 
-@pytest.mark.parametrize("seed", [11, 195])
-def test_months_beyond_version_1_multiply_back_as_well(tmp_path: Path, seed: int) -> None:
-    """Both use hours, periods and services across clusters, the second a pool that all accounts bear."""
+@pytest.mark.parametrize(
+    ("seed", "expected"),
+    [
+        (11, {"PEAK_WEIGHTED_UNITS", "usage.csv", "usage_periods.csv", "cross_use.csv", "site_hours.csv"}),
+        (386, {"POOL_TO_ACCOUNT", "usage.csv", "cross_use.csv"}),
+    ],
+)
+def test_months_beyond_version_1_multiply_back_as_well(tmp_path: Path, seed: int, expected: set[str]) -> None:
+    """Hours, periods and services across clusters; a pool that all accounts bear."""
     run = published(str(write_random_package(tmp_path / "package", seed)))
     client = client_of(operator())
     leaves = LedgerRow.objects.filter(run=run, special=0).order_by("cluster_id", "service_id", "account_id", "id")
     rows = leaves.distinct("cluster_id", "service_id", "account_id").select_related("run", "service", "cluster")
-    drivers, elsewhere, files = set(), set(), set()
+    seen, elsewhere = set(), set()
     for row in rows:
         for line in explained(client, row, group=False)["lines"]:
             check(line)
-            drivers |= {step["driver"] for step in line["steps"]}
-            elsewhere |= {step["from"]["code"] for step in line["steps"] if "|" in step["from"]["code"]}
-            files |= {one["file"] for part in (*line["steps"], *line["postings"]) for one in part["rows"]}
-    assert "PEAK_WEIGHTED_UNITS" in drivers
+            for step in line["steps"]:
+                seen |= {step["driver"], step["stage"], *(one["file"] for one in step["rows"])}
+                elsewhere |= {code for code in (step["from"]["code"],) if "|" in code}
+            seen |= {one["file"] for posting in line["postings"] for one in posting["rows"]}
     assert elsewhere
-    assert {"usage.csv", "usage_periods.csv", "cross_use.csv", "site_hours.csv"} <= files
+    assert expected <= seen
 
 
 def test_customers_are_not_told_what_depends_on_when_others_used_theirs(tmp_path: Path) -> None:

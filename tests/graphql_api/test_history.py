@@ -8,9 +8,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from allocation.models import AllocationRun, MethodologyVersion, RunState
+from tests.factories.hierarchy import month
 from tests.graphql_api.ask import ask, signed_in
 from tests.graphql_api.test_reading import PERIOD, node_id
-from tests.read_model.world import LONG_AGO, World, month, publish_month
+from tests.read_model.world import LONG_AGO, World, publish_month
 
 if TYPE_CHECKING:
     from typing import Any

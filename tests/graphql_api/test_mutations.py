@@ -11,13 +11,15 @@ from django.test import Client
 from accounts.models import AccountUserPermission, AuditEntry, IdempotencyKey, ResourceDirectory
 from graphql_api.scalars import global_id
 from tests.factories import months as factory
+from tests.factories.hierarchy import month
 from tests.graphql_api.ask import ask, codes, post, signed_in
 from tests.graphql_api.test_http import token
 from tests.graphql_api.test_reading import PERIOD, node_id
-from tests.read_model.world import World, month
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.read_model.world import World
 
 ERRORS = "... on MutationError { message code field }"
 GRANT = f"""mutation($input: GrantRoleInput!) {{ grantRole(input: $input) {{ __typename

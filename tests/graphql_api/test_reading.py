@@ -12,10 +12,11 @@ from accounts.web_role import as_owner
 from allocation.policies import Kind, NodeKey
 from allocation.selectors import cube
 from graphql_api.types.nodes import id_of
+from tests.factories.hierarchy import month
 from tests.graphql_api.ask import ask, codes, signed_in
 from tests.read_model.oracle import Oracle
 from tests.read_model.test_by_month import NODES, PEOPLE
-from tests.read_model.world import World, month, publish_month
+from tests.read_model.world import World, publish_month
 
 if TYPE_CHECKING:
     from django.test import Client

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.factories.hierarchy import month
 from tests.graphql_api.ask import ask, codes, signed_in
 from tests.graphql_api.test_reading import node_id
-from tests.read_model.world import ENERGY_LINE, Leaf, World, month
+from tests.read_model.world import ENERGY_LINE, Leaf, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

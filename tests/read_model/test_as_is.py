@@ -11,9 +11,10 @@ from allocation.selectors import emissions
 from allocation.selectors.amounts import Method
 from allocation.selectors.cube import CubePage, Dimension, Grouping, cube
 from allocation.selectors.statuses import Presence
+from tests.factories.hierarchy import month
 from tests.read_model.oracle import Oracle
 from tests.read_model.test_by_month import NODES, NOW, PEOPLE, key, question
-from tests.read_model.world import METHOD_LINES, World, month
+from tests.read_model.world import METHOD_LINES, World
 
 TODAY = NOW.date().replace(day=1)
 

@@ -14,8 +14,9 @@ from allocation.selectors import emissions, publications
 from allocation.selectors.amounts import Method
 from allocation.selectors.standing import Reason
 from allocation.selectors.statuses import DataStatus, Presence
+from tests.factories.hierarchy import month
 from tests.read_model.oracle import Oracle
-from tests.read_model.world import METHOD_LINES, World, month
+from tests.read_model.world import METHOD_LINES, World
 
 if TYPE_CHECKING:
     from allocation.selectors.emissions import Series

@@ -13,9 +13,10 @@ from allocation.selectors.amounts import LINES, Method
 from allocation.selectors.cube import CubeOrder, CubePage, Dimension, Grouping
 from allocation.selectors.facts import EmissionsFilter
 from allocation.selectors.spans import Granularity
+from tests.factories.hierarchy import month
 from tests.read_model.oracle import Oracle
 from tests.read_model.test_by_month import NODES, PEOPLE, key, question
-from tests.read_model.world import METHOD_LINES, World, month
+from tests.read_model.world import METHOD_LINES, World
 
 if TYPE_CHECKING:
     from tests.read_model.world import Leaf

@@ -18,13 +18,14 @@ from allocation.selectors.children import Child, ChildPage
 from allocation.selectors.cube import CubePage, Dimension, Grouping, cube
 from allocation.selectors.spans import Granularity
 from allocation.selectors.statuses import DataStatus
+from tests.factories.hierarchy import month
 from tests.graphql_api.ask import ask, signed_in
 from tests.graphql_api.test_reading import node_id
 from tests.read_model.test_by_month import NOW, key, question, series
-from tests.read_model.world import World, month
 
 if TYPE_CHECKING:
     from accounts.policies import Viewer
+    from tests.read_model.world import World
 
 LBM = Method.LOCATION_BASED
 

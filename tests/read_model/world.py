@@ -6,12 +6,11 @@ The oracle knows leaves (account, resource group, month, ...) and nothing of con
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection
 
 from accounts import closure
 from accounts.models import (
@@ -31,25 +30,16 @@ from accounts.models import (
     TreeVersion,
     User,
 )
-from allocation.models import (
-    AllocationRun,
-    Cause,
-    Cluster,
-    MethodologyVersion,
-    Package,
-    Publication,
-    PublishedMonth,
-    RunLocation,
-    RunState,
-    Service,
-)
-from allocation.services import partitions
-from allocation.services.rollups import fill_account_totals, fill_container_totals
+from allocation.models import Cluster, RunLocation, Service
+from tests.factories import publications
+from tests.factories.hierarchy import month
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from django.db.models import Model
+
+    from allocation.models import Publication
 
 T = TypeVar("T")
 LONG_AGO = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
@@ -70,12 +60,6 @@ _GRANTS: dict[type[Model], type[Model]] = {
     Account: AccountUserPermission,
     ResourceGroup: ResourceGroupUserPermission,
 }
-
-
-def month(text: str) -> dt.date:
-    """Read YYYY-MM."""
-    year, number = text.split("-")
-    return dt.date(int(year), int(number), 1)
 
 
 Place = tuple[str, str, str | None, dt.date, dt.date | None]
@@ -216,89 +200,29 @@ class World:
     ) -> Publication:
         """Publish a month with these ledger rows, through the real roll-up writers."""
         rows = list(leaves)
-        run = self._run(provider, on, number)
+        run = publications.ready_run(self.made[provider], on, at=LONG_AGO)
         for code, fields in locations.items():
             RunLocation.objects.create(
                 run=run, cluster=self.made[code], **({"facility_wh": 1, "it_wh": 1, "zero_emission": False} | fields)
             )
-        self._write(run, rows)
-        fill_account_totals(run.pk)
-        AllocationRun.objects.filter(pk=run.pk).update(state=RunState.PUBLISHED)
-        pointer = PublishedMonth.objects.filter(provider=run.provider, month=on).first()
-        made = Publication.objects.create(
-            provider=run.provider,
-            month=on,
-            run=run,
-            tree_version=TreeVersion.objects.latest("pk"),
-            restates=pointer.publication if pointer else None,
-            cause=Cause.DATA if pointer else Cause.FIRST,
-            published_at=LONG_AGO + dt.timedelta(days=400 + number),
+        publications.write_rows(
+            run,
+            [
+                publications.Row(
+                    self.made[leaf.cluster].pk,
+                    self.made[leaf.service].pk,
+                    self.made[leaf.account].pk,
+                    self.resource_group(leaf.account, leaf.resource_group).pk,
+                    leaf.line,
+                    leaf.ug,
+                    leaf.estimated_ug,
+                )
+                for leaf in rows
+            ],
         )
-        fill_container_totals(publication_id=made.pk, run_id=run.pk, month=on)
-        PublishedMonth.objects.update_or_create(provider=run.provider, month=on, defaults={"publication": made})
+        made = publications.show(run, at=LONG_AGO + dt.timedelta(days=400 + number))
         self.leaves = [leaf for leaf in self.leaves if (leaf.provider, leaf.month) != (provider, on)] + rows
         return made
-
-    def _run(self, provider: str, on: dt.date, number: int) -> AllocationRun:
-        owner = self.made[provider]
-        version, _ = MethodologyVersion.objects.get_or_create(
-            provider=owner,
-            name="demo",
-            version="1",
-            defaults={
-                "preset": "custom",
-                "gwp_set": "AR6",
-                "options": {},
-                "options_digest": "0",
-                "created_at": LONG_AGO,
-            },
-        )
-        package = Package.objects.create(
-            provider=owner,
-            month=on,
-            number=number,
-            digest=f"{on}{number}",
-            methodology_version=version,
-            time_zone="UTC",
-            hours=720,
-            usage_rows=0,
-            rejected_rows=0,
-            loaded_at=LONG_AGO,
-        )
-        return AllocationRun.objects.create(
-            provider=owner,
-            month=on,
-            package=package,
-            methodology_version=version,
-            state=RunState.READY,
-            requested_at=LONG_AGO,
-            ledger_rows=0,
-        )
-
-    def _write(self, run: AllocationRun, rows: list[Leaf]) -> None:
-        part = partitions.ledger_of(run.pk)
-        partitions.create(part)
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                f"INSERT INTO {part.table} (id, run_id, cluster_id, service_id, account_id, resource_group_id, special,"  # noqa: S608 our own table
-                " line, quality, ug, estimated_ug, estimated_ppm) VALUES (%s,%s,%s,%s,%s,%s,0,%s,0,%s,%s,0)",
-                [
-                    (
-                        run.pk * 100_000 + index,
-                        run.pk,
-                        self.made[leaf.cluster].pk,
-                        self.made[leaf.service].pk,
-                        self.made[leaf.account].pk,
-                        self.resource_group(leaf.account, leaf.resource_group).pk,
-                        leaf.line,
-                        leaf.ug,
-                        leaf.estimated_ug,
-                    )
-                    for index, leaf in enumerate(rows)
-                ],
-            )
-        partitions.index(part)
-        partitions.attach(part)
 
     def resource_group(self, account: str, code: str) -> ResourceGroup:
         key = f"{account}/{code}"
@@ -398,20 +322,7 @@ def publish_month(world: World, provider: str, on: dt.date, *, number: int = 1, 
         groups=("default", "team"),
     )
     if factor != 1:
-        rows = [
-            Leaf(
-                r.provider,
-                r.month,
-                r.cluster,
-                r.service,
-                r.account,
-                r.resource_group,
-                r.line,
-                r.ug * factor,
-                r.estimated_ug,
-            )
-            for r in rows
-        ]
+        rows = [replace(row, ug=row.ug * factor) for row in rows]
     return world.publish(
         provider,
         on,

@@ -5,23 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from django.db import connection
-
 from accounts.models import Provider
-from allocation.models import (
-    AllocationRun,
-    Cause,
-    Cluster,
-    MethodologyVersion,
-    Package,
-    Publication,
-    PublishedMonth,
-    RunLocation,
-    RunState,
-    Service,
-)
-from allocation.services import partitions
-from allocation.services.rollups import fill_account_totals, fill_container_totals
+from allocation.models import AllocationRun, Cause, Cluster, RunLocation, Service
+from tests.factories import publications
 from tests.security.model import ACCOUNT, GROUP, Leaf, Node
 from tests.security.model import Publication as Shown
 
@@ -46,10 +32,9 @@ def publish(world: World, provider_id: int, month: date) -> None:
         for service in services
         if world.rng.random() < 0.8
     }
-    run = _run(world, provider, month)
+    run = publications.ready_run(provider, month, at=LONG_AGO)
     RunLocation.objects.create(run=run, cluster=cluster, facility_wh=1, it_wh=1, zero_emission=False)
     _write(world, run, figures)
-    fill_account_totals(run.pk)
     show(world, run, figures)
 
 
@@ -64,18 +49,7 @@ def restate_what_moved(world: World) -> None:
 
 def show(world: World, run: AllocationRun, figures: Mapping[Leaf, int]) -> None:
     """Move the pointer of the run's month to a new publication of it."""
-    pointer = PublishedMonth.objects.filter(provider=run.provider, month=run.month).first()
-    AllocationRun.objects.filter(pk=run.pk).update(state=RunState.PUBLISHED)
-    made = Publication.objects.create(
-        provider=run.provider,
-        month=run.month,
-        run=run,
-        restates=pointer.publication if pointer else None,
-        cause=Cause.HIERARCHY if pointer else Cause.FIRST,
-        published_at=world.now,
-    )
-    fill_container_totals(publication_id=made.pk, run_id=run.pk, month=run.month)
-    PublishedMonth.objects.update_or_create(provider=run.provider, month=run.month, defaults={"publication": made})
+    made = publications.show(run, at=world.now, again=Cause.HIERARCHY)
     world.model.publications.append(
         Shown(made.pk, run.provider_id, run.month, world.now, figures, _parents(world, run.month))
     )
@@ -89,59 +63,22 @@ def _parents(world: World, month: date) -> dict[Node, Node]:
     }
 
 
-def _run(world: World, provider: Provider, month: date) -> AllocationRun:
-    version, _ = MethodologyVersion.objects.get_or_create(
-        provider=provider,
-        name="oracle",
-        version="1",
-        defaults={"preset": "custom", "gwp_set": "AR6", "options": {}, "options_digest": "0", "created_at": LONG_AGO},
-    )
-    number = 1 + Package.objects.filter(provider=provider, month=month).count()
-    package = Package.objects.create(
-        provider=provider,
-        month=month,
-        number=number,
-        digest=f"{provider.code} {month} {number}",
-        methodology_version=version,
-        time_zone="UTC",
-        hours=720,
-        usage_rows=0,
-        rejected_rows=0,
-        loaded_at=LONG_AGO,
-    )
-    return AllocationRun.objects.create(
-        provider=provider,
-        month=month,
-        package=package,
-        methodology_version=version,
-        state=RunState.READY,
-        requested_at=world.now,
-        ledger_rows=0,
-    )
-
-
 def _write(world: World, run: AllocationRun, figures: Mapping[Leaf, int]) -> None:
     """Ledger rows of scope 1, estimated to the half."""
-    part = partitions.ledger_of(run.pk)
-    partitions.create(part)
     accounts = world.model.resource_groups
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {part.table} (id, run_id, cluster_id, service_id, account_id, resource_group_id, special,"  # noqa: S608 our own table
-            " line, quality, ug, estimated_ug, estimated_ppm) VALUES (%s, %s, %s, %s, %s, %s, 0, 0, 0, %s, %s, 500000)",
-            [
-                (
-                    run.pk * 1000 + number,
-                    run.pk,
-                    leaf.cluster,
-                    leaf.service,
-                    accounts[leaf.resource_group].id,
-                    leaf.resource_group.id,
-                    ug,
-                    ug // 2,
-                )
-                for number, (leaf, ug) in enumerate(sorted(figures.items()))
-            ],
-        )
-    partitions.index(part)
-    partitions.attach(part)
+    publications.write_rows(
+        run,
+        [
+            publications.Row(
+                leaf.cluster,
+                leaf.service,
+                accounts[leaf.resource_group].id,
+                leaf.resource_group.id,
+                line=0,
+                ug=ug,
+                estimated_ug=ug // 2,
+                estimated_ppm=500_000,
+            )
+            for leaf, ug in sorted(figures.items())
+        ],
+    )

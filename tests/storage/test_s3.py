@@ -16,7 +16,8 @@ from accounts.policies import viewer_of
 from allocation.models import Export, ExportFormat, ExportLayout, ExportState
 from allocation.services import downloads, exporting, exports
 from carbon.settings import storage_of_exports
-from tests.read_model.world import World, month, small_world
+from tests.factories.hierarchy import month
+from tests.read_model.world import World, small_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
