@@ -40,11 +40,11 @@ _MEMBERS: Final = {
         "{directly}", " AND member.group_id IS NULL"
     ),
     "part_group": f"""
-    SELECT part.key, part.provider_id, member.account_id, member.group_id, part.months * {_MEMBER}
+    SELECT part.key, part.provider_id, member.account_id, member.group_id, part.months * {_MEMBER} AS months
     FROM group_then part JOIN accounts_accountmembership member ON member.group_id = part.group_id
     WHERE part.months && daterange(member.valid_from, member.valid_to)""",  # noqa: S608 fixed texts
     "part_account": f"""
-    SELECT part.key, part.provider_id, part.account_id, stay.group_id, stay.months * part.months
+    SELECT part.key, part.provider_id, part.account_id, stay.group_id, stay.months * part.months AS months
     FROM part_account part
     CROSS JOIN LATERAL (
         SELECT member.group_id, {_MEMBER} AS months
