@@ -13,8 +13,9 @@ from allocation.policies import Question, role_kinds
 from allocation.selectors import emissions, publications
 from allocation.selectors.amounts import Method
 from allocation.selectors.cube import CubePage, Dimension, Grouping, cube
+from tests.factories.hierarchy import month
 from tests.read_model.test_by_month import NOW, key, question
-from tests.read_model.world import LONG_AGO, World, month, publish_month
+from tests.read_model.world import LONG_AGO, World, publish_month
 
 if TYPE_CHECKING:
     from allocation.selectors.cube import CubeRow
