@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 WIDTH = 150
 READING = ["B2", "RLS", "B3", "B4", "shapes", "B6", "peers"]
-# The alternatives come from package registries: only if they are asked for.
+# Only if they are asked for: the alternatives come from package registries, and two hosts need root.
 USUAL = ["B1", *(one for one in READING if one != "peers")]
 
 
 def arguments() -> argparse.Namespace:
     """Read what to measure, and how large."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=["B1", *READING], default=USUAL, help="which")
+    parser.add_argument("--only", nargs="+", choices=["B1", *READING, "hosts"], default=USUAL, help="which")
     parser.add_argument("--rows", nargs="+", type=int, default=[100_000, 1_000_000], help="B1: usage rows, rising")
     parser.add_argument("--accounts", type=int, default=2_000, help="B2: accounts (in full: 100000)")
     parser.add_argument("--groups", type=int, default=200, help="B2: groups (in full: 2000)")
@@ -48,6 +48,10 @@ def measure(chosen: argparse.Namespace, folder: Path) -> tuple[list[Figure], dic
         for index, row_count in enumerate(sorted(chosen.rows)):
             first_month = f"2025-{index + 1:02d}"
             figures += month_figures(row_count=row_count, folder=folder, first_month=first_month)
+    if "hosts" in chosen.only:
+        from tests.benchmarks.hosts import host_figures  # noqa: PLC0415 as said above
+
+        figures += host_figures(row_count=max(chosen.rows), folder=folder, first_month="2025-12")
     if set(READING) & set(chosen.only):
         from tests.benchmarks.reading import reading_figures  # noqa: PLC0415 as said above
 

@@ -29,6 +29,8 @@ from tests.benchmarks.stopwatch import Stopwatch, peak_mib, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from allocation.models import Package
+
 ROWS_PER_ACCOUNT = 250
 SEED = 20251
 COPIES = 3
@@ -61,7 +63,12 @@ def month_figures(*, row_count: int, folder: Path, first_month: str) -> list[Fig
     return figures + list(export_figures(run, f"{run.ledger_rows or 0:,} ledger rows"))
 
 
-def _work(watch: Stopwatch, row_count: int, folder: Path, first_month: str) -> tuple[AllocationRun, int]:
+def loaded_package(watch: Stopwatch, row_count: int, folder: Path, first_month: str) -> tuple[Package, int]:
+    """Generate a month with about so many usage rows and load it; the package and its rows.
+
+    Raises:
+        BenchmarkError: it was rejected.
+    """
     out = folder / f"rows-{row_count}"
     with watch.stage("generate"):
         lines = io.StringIO()
@@ -84,15 +91,20 @@ def _work(watch: Stopwatch, row_count: int, folder: Path, first_month: str) -> t
         report = load_package(viewer=system(timezone.now()), path=Path(package["package"]))
     if report.package is None:
         raise BenchmarkError(f"the package was rejected: {report.findings[:3]}")
+    return report.package, int(package["rows"])
+
+
+def _work(watch: Stopwatch, row_count: int, folder: Path, first_month: str) -> tuple[AllocationRun, int]:
+    package, usage_rows = loaded_package(watch, row_count, folder, first_month)
     with watch.stage("allocate"):
-        run = request_run(viewer=system(timezone.now()), package_id=report.package.pk)
+        run = request_run(viewer=system(timezone.now()), package_id=package.pk)
         execute_run(run_id=run.pk, worker="benchmark")
     run.refresh_from_db()
     if run.state != RunState.READY:
         raise BenchmarkError(f"{run}: {run.failure_code} {run.failure_reason}")
     with watch.stage("publish"):
         publish_run(viewer=system(timezone.now()), run_id=run.pk)
-    return run, int(package["rows"])
+    return run, usage_rows
 
 
 def _floor_seconds(run_id: int) -> float:

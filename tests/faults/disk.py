@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Protocol
@@ -21,11 +22,18 @@ if TYPE_CHECKING:
 
 SIZE_MIB = 1024
 LOGGED_BYTES = 1 << 16
+_FULL = re.compile("No space left on device|File too large")
 
 
 def disk_folder(state: Path) -> Path:
     """Where the disk is mounted: PostgreSQL's account has to reach it."""
     return outside_folder(state) / "disk"
+
+
+def seen_full(data: Path) -> int:
+    """Return how often the log of the server with this data folder says that a disk was full."""
+    text = (data.parent / "server.log").read_text(errors="replace")
+    return len(_FULL.findall(text))
 
 
 class Disk(Protocol):

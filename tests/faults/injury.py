@@ -21,6 +21,7 @@ from allocation.services.publication import publish_run
 from allocation.services.runs import cancel_run
 from allocation.services.system import database_now, system
 from carbon.celery import app
+from tests.faults.disk import seen_full
 from tests.faults.insistence import BROKER_ERRORS, DATABASE_ERRORS, insist
 from tests.faults.warrants import HALT, PROCESS, WORKER, Warrants
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 CLOCK_WRONG_SECONDS = 2
 DISK_FULL_SECONDS = 3
+DISK_FULL_PATIENCE_SECONDS = 30
 
 
 @dataclass
@@ -165,12 +167,16 @@ class Injury:
         return True
 
     def disk_full(self) -> bool:
-        """Leave no room for new tables, or for anything, for longer than a lease."""
+        """Leave no room for new tables, or for anything, until PostgreSQL has met that and for longer than a lease."""
         if self.disk is None:
             return False
+        before = seen_full(self.data_folder)
+        deadline = time.monotonic() + DISK_FULL_PATIENCE_SECONDS
         with self.disk.full():
+            while seen_full(self.data_folder) == before and time.monotonic() < deadline:
+                time.sleep(0.1)
             time.sleep(DISK_FULL_SECONDS)
-        return True
+        return seen_full(self.data_folder) > before
 
     def cancel(self) -> bool:
         """Cancel a run, wherever it is."""

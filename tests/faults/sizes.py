@@ -93,7 +93,7 @@ SHORT = Size(
     reads=50,
     pause_seconds=0.1,
     whole_workers=0,
-    minutes=4,
+    minutes=8,
 )
 
 # Dying between two of its commits is enough to find the naive task out; other named steps it does not have.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from graphql_api.types.nodes import id_of
 from tests.faults import reader, restater
 from tests.faults.brokers import unpacked
 from tests.faults.campaign import Campaign, Quota
-from tests.faults.disk import CappedFiles, SmallDisk, disk_folder
+from tests.faults.disk import CappedFiles, SmallDisk, disk_folder, seen_full
 from tests.faults.injury import Injury
 from tests.faults.insistence import insist
 from tests.faults.inspection import Inspection
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from tests.faults.units import Shown
 
 START_SECONDS = 600
-_DISK_FULL = re.compile("No space left on device|File too large")
 
 
 @dataclass
@@ -173,7 +171,7 @@ class Trial:
             "runs": campaign.requests,
             "looked_at": dict(sorted(inspection.looked_at.items())),
             "reads": {name: count for name, count in reads.items() if name != "answers"},
-            "disk_full_seen_by_postgres": disk_full_seen(),
+            "disk_full_seen_by_postgres": seen_full(data_folder()),
             "recovery_seconds": recovery(campaign),
             "seconds": round(seconds),
             "violations": inspection.violations[:50] + reads["answers"],
@@ -198,12 +196,6 @@ def data_folder() -> Path:
     with connection.cursor() as cursor:
         cursor.execute("SHOW data_directory")
         return Path(cursor.fetchone()[0])
-
-
-def disk_full_seen() -> int:
-    """How often PostgreSQL's log says that a disk was full."""
-    log = data_folder().parent / "server.log"
-    return len(_DISK_FULL.findall(log.read_text(errors="replace")))
 
 
 def recovery(campaign: Campaign) -> dict[str, float]:

@@ -27,7 +27,7 @@ LOCATION_BASED = (0, 1, 3, 5, 7, 9, 10)
 
 def plain_orm_figures(large: LargeEnterprise, user: User, times: int) -> Iterator[Figure]:
     """Ask for the total by month and by service of the accounts on which the user has a grant of their own."""
-    accounts = get_objects_for_user(user, "accounts.viewer", klass=Account, use_groups=True)
+    accounts = get_objects_for_user(user, "viewer", klass=Account, use_groups=True)
     rows = LedgerRow.objects.filter(
         account__in=accounts, run_id__in=large.runs, special=0, line__in=LOCATION_BASED
     ).order_by()
