@@ -198,9 +198,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.bool("CANOP
 
 # Front-end apps on other origins use bearer tokens; they get no cookies.
 CORS_ALLOWED_ORIGINS: list[str] = ENV.list("CANOPY_CORS_ORIGINS", [])
-CORS_URLS_REGEX = r"^/(graphql|o)/"
+CORS_URLS_REGEX = r"^/(graphql|o|exports)/"
 CORS_ALLOW_CREDENTIALS = False
-CORS_EXPOSE_HEADERS = ["X-Correlation-Id", "Retry-After"]
+CORS_EXPOSE_HEADERS = ["X-Correlation-Id", "Retry-After", "Content-Disposition"]
 
 # --- Files -----------------------------------------------------------------------------------------
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from strawberry.dataloader import DataLoader
 
 from allocation.policies import NodeKey, Question, View
-from allocation.selectors import emissions, exports, filters, nodes, publications, restatements, targets
+from allocation.selectors import (
+    assurance,
+    emissions,
+    exports,
+    filters,
+    methodologies,
+    nodes,
+    publications,
+    restatements,
+    targets,
+)
 from allocation.selectors.facts import NO_FILTER
 from allocation.selectors.filters import FilterCodes
 
@@ -18,8 +28,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from accounts.months import Period
+    from allocation.selectors.assurance import VerificationStatement
     from allocation.selectors.emissions import Series
     from allocation.selectors.facts import EmissionsFilter
+    from allocation.selectors.methodologies import Methodology
     from allocation.selectors.nodes import Node, Step
     from allocation.selectors.publications import Published
     from allocation.selectors.restatements import Changed
@@ -44,6 +56,14 @@ class SeriesKey(NamedTuple):
     asked: Asked
 
 
+class FilesKey(NamedTuple):
+    """One page of the files of an export: at most so many, after an id."""
+
+    export_id: int
+    limit: int
+    after: int | None
+
+
 @dataclass
 class Loaders:
     """The loaders of one request; they already know the viewer."""
@@ -54,11 +74,14 @@ class Loaders:
         self.node_by_key: DataLoader[NodeKey, Node | None] = DataLoader(self._nodes)
         self.path_by_key: DataLoader[NodeKey, list[Step]] = DataLoader(self._paths)
         self.series_by_key: DataLoader[SeriesKey, Series] = DataLoader(self._series)
+        self.methods_by_series: DataLoader[SeriesKey, list[Methodology]] = DataLoader(self._methods)
+        self.statements_by_series: DataLoader[SeriesKey, list[VerificationStatement]] = DataLoader(self._statements)
+        self.statements_by_method: DataLoader[int, list[VerificationStatement]] = DataLoader(self._of_methods)
         self.question_by_asked: DataLoader[Asked, tuple[Question, EmissionsFilter]] = DataLoader(self._questions)
         self.figures_by_restatement: DataLoader[Changed, tuple[Figure, Figure]] = DataLoader(self._changes)
         self.targets_by_key: DataLoader[NodeKey, list[Progress]] = DataLoader(self._targets)
         self.latest_export_by_schedule: DataLoader[int, Any] = DataLoader(self._latest_exports)
-        self.files_by_export: DataLoader[int, list[Any]] = DataLoader(self._files)
+        self.files_by_export: DataLoader[FilesKey, list[Any]] = DataLoader(self._files)
 
     def forget(self) -> None:
         """Forget what was read: something was changed."""
@@ -66,12 +89,58 @@ class Loaders:
             self.node_by_key,
             self.path_by_key,
             self.series_by_key,
+            self.methods_by_series,
+            self.statements_by_series,
+            self.statements_by_method,
             self.figures_by_restatement,
             self.targets_by_key,
             self.files_by_export,
             self.latest_export_by_schedule,
         ):
             loader.clear_all()
+
+    async def _runs(self, keys: Sequence[SeriesKey]) -> dict[SeriesKey, list[int]]:
+        """The runs behind what each node shows; all keys ask the same but for their nodes."""
+        series = await self.series_by_key.load_many(keys)
+        question, _ = await self.question_by_asked.load(keys[0].asked)
+        return {key: emissions.runs_behind(one, question.published) for key, one in zip(keys, series, strict=True)}
+
+    async def _methods(self, keys: list[SeriesKey]) -> Sequence[list[Methodology]]:
+        found: dict[SeriesKey, list[Methodology]] = {}
+        for asked in dict.fromkeys(key.asked for key in keys):
+            runs = await self._runs([key for key in keys if key.asked == asked])
+            question, _ = await self.question_by_asked.load(asked)
+            by_run = await self.context.call(
+                methodologies.of_runs,
+                viewer=self.context.viewer,
+                published=question.published,
+                run_ids=sorted({run for some in runs.values() for run in some}),
+            )
+            for key, some in runs.items():
+                versions = {by_run[run].id: by_run[run] for run in some if run in by_run}
+                found[key] = [versions[ident] for ident in sorted(versions)]
+        return [found[key] for key in keys]
+
+    async def _statements(self, keys: list[SeriesKey]) -> Sequence[list[VerificationStatement]]:
+        found: dict[SeriesKey, list[VerificationStatement]] = {}
+        for asked in dict.fromkeys(key.asked for key in keys):
+            runs = await self._runs([key for key in keys if key.asked == asked])
+            question, _ = await self.question_by_asked.load(asked)
+            behind = await self.context.call(
+                assurance.behind,
+                viewer=self.context.viewer,
+                published=question.published,
+                run_ids=runs,
+                period=asked.period,
+            )
+            found |= behind
+        return [found[key] for key in keys]
+
+    async def _of_methods(self, keys: list[int]) -> Sequence[list[VerificationStatement]]:
+        rows = await self.context.call(
+            assurance.statements, viewer=self.context.viewer, published=self.context.published, version_ids=keys
+        )
+        return [[row for row in rows if row.methodology_version_id == key] for key in keys]
 
     async def _targets(self, keys: list[NodeKey]) -> Sequence[list[Progress]]:
         context = self.context
@@ -87,8 +156,15 @@ class Loaders:
         found = await self.context.call(exports.latest_of, viewer=self.context.viewer, schedule_ids=keys)
         return [found.get(key) for key in keys]
 
-    async def _files(self, keys: list[int]) -> Sequence[list[Any]]:
-        found = await self.context.call(exports.files_of, viewer=self.context.viewer, export_ids=keys)
+    async def _files(self, keys: list[FilesKey]) -> Sequence[list[Any]]:
+        found: dict[FilesKey, list[Any]] = {}
+        # One page of all exports of a list; more only where a document asks for several.
+        for limit, after in dict.fromkeys((key.limit, key.after) for key in keys):
+            ids = [key.export_id for key in keys if (key.limit, key.after) == (limit, after)]
+            rows = await self.context.call(
+                exports.files_of, viewer=self.context.viewer, export_ids=ids, limit=limit, after=after
+            )
+            found |= {FilesKey(export_id, limit, after): files for export_id, files in rows.items()}
         return [found[key] for key in keys]
 
     async def _changes(self, keys: list[Changed]) -> Sequence[tuple[Figure, Figure]]:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
+from graphql import GraphQLError
 from strawberry.django.views import AsyncGraphQLView
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -22,7 +24,7 @@ from accounts.web_role import tell_viewer
 from allocation.selectors import publications
 from graphql_api import credentials, requests
 from graphql_api.context import Context, in_short_transaction
-from graphql_api.errors import Code, RefusedError, formatted
+from graphql_api.errors import Code, RefusedError, code_of, formatted
 from graphql_api.media_types import PLAIN_JSON, RESPONSE_JSON, answer_type, is_json
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ STATUS: Final = {
     Code.BODY_TOO_LARGE: 413,
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.THROTTLED: 429,
+    Code.TIMEOUT: 503,
 }
 READ_SCOPE: Final = "emissions:read"
 
@@ -76,6 +79,13 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
                 response["Allow"] = "POST"
             elif code is Code.THROTTLED:
                 response["Retry-After"] = str(refusal.extensions["retryAfterSeconds"])  # type: ignore[index] # as above
+        except OperationalError as error:
+            # Before the document: whoever asks is looked up by statements that may take as long as those of an answer.
+            found = GraphQLError("", original_error=error)
+            if code_of(found) is not Code.TIMEOUT:
+                raise
+            errors = {"errors": formatted([found], correlation_id=correlation_id)}
+            response = self._write(errors, media_type or PLAIN_JSON, STATUS[Code.TIMEOUT])
         response["X-Correlation-Id"] = correlation_id
         response["Cache-Control"] = "private, no-store"
         patch_vary_headers(response, ("Accept", "Authorization", "Cookie"))

@@ -404,6 +404,16 @@ _ALL: Final = (
         key=("source", "code", "line"),
         beyond=True,
     ),
+    Table(
+        "coverage",
+        (
+            _code("service", "services", required=False),
+            Column("covered", Kind.BOOLEAN, default=True),
+            _amount("threshold_kg", default=_ZERO),
+        ),
+        key=("service",),
+        beyond=True,
+    ),
 )
 
 TABLES: Final[Mapping[str, Table]] = {table.name: table for table in _ALL}

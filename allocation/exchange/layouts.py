@@ -17,7 +17,7 @@ from psycopg import sql
 from accounts.models import NodeKind
 from accounts.months import format_month, shift
 from allocation.engine.frames import LINES, QUALITIES
-from allocation.models import ExportLayout
+from allocation.models import ExportLayout, Withheld
 from allocation.selectors.amounts import LINES as METHOD_LINES
 from allocation.selectors.amounts import Method, Scope
 
@@ -150,6 +150,8 @@ _LEAVES = """
     LEFT JOIN accounts_accountgroup grouping ON grouping.id = place.group_id
     LEFT JOIN accounts_account payer ON payer.id = directory.management_account_id
     CROSS JOIN LATERAL (SELECT ({names}::text[])[ledger.line + 1] AS name) line
+    CROSS JOIN LATERAL (SELECT ledger.withheld IS NULL AND ledger.line < {energy} AS mass,
+                               ledger.withheld IS NULL AND ledger.line = {energy} AS energy) told
     WHERE ledger.run_id = %(run)s
         AND (ledger.account_id IN (SELECT seen.account_id FROM seen)
              OR ledger.resource_group_id IN (SELECT part.resource_group_id FROM part))<only_leaf>"""
@@ -166,15 +168,18 @@ SELECT %(provider_code)s AS provider, %(period)s AS month, %(publication)s AS pu
        COALESCE(location.kind, '') AS cluster_kind, line.name AS line,
        CASE WHEN line.name LIKE 'scope%%' THEN substr(line.name, 6, 1)::smallint END AS scope,
        {method} AS method, ({qualities}::text[])[ledger.quality + 1] AS quality,
-       CASE WHEN ledger.ug > 0 THEN 'REPORTED'
+       CASE WHEN ledger.withheld = {below_threshold} THEN 'BELOW_THRESHOLD'
+            WHEN ledger.withheld = {not_covered} THEN 'NOT_COVERED'
+            WHEN ledger.ug > 0 THEN 'REPORTED'
             WHEN location.zero_emission AND {method} = 'market_based' THEN 'ZERO_EMISSION_SITE'
             ELSE 'ZERO' END AS status,
-       CASE WHEN ledger.line < {energy} THEN ledger.ug END AS micrograms_co2e,
-       CASE WHEN ledger.line < {energy} THEN (ledger.ug::numeric / 1000000000)::numeric(38, 9) END AS kg_co2e,
-       CASE WHEN ledger.line < {energy} THEN ledger.estimated_ug END AS estimated_micrograms_co2e,
-       CASE WHEN ledger.line = {energy} THEN ledger.ug END AS energy_wh,
-       CASE WHEN ledger.line = {energy} THEN ledger.estimated_ug END AS estimated_energy_wh,
-       (ledger.estimated_ppm::numeric / 1000000)::numeric(7, 6) AS estimated_share
+       CASE WHEN told.mass THEN ledger.ug END AS micrograms_co2e,
+       CASE WHEN told.mass THEN (ledger.ug::numeric / 1000000000)::numeric(38, 9) END AS kg_co2e,
+       CASE WHEN told.mass THEN ledger.estimated_ug END AS estimated_micrograms_co2e,
+       CASE WHEN told.energy THEN ledger.ug END AS energy_wh,
+       CASE WHEN told.energy THEN ledger.estimated_ug END AS estimated_energy_wh,
+       CASE WHEN told.mass OR told.energy THEN (ledger.estimated_ppm::numeric / 1000000)::numeric(7, 6) END
+           AS estimated_share
 """
     + _LEAVES
     + " ORDER BY ledger.id"
@@ -237,6 +242,8 @@ def query_of(extract: Extract, layout: str) -> tuple[sql.Composed, dict[str, Any
         names=sql.Literal([*LINES, "energy"]),
         qualities=sql.Literal(list(QUALITIES)),
         energy=sql.Literal(len(LINES)),
+        below_threshold=sql.Literal(int(Withheld.BELOW_THRESHOLD)),
+        not_covered=sql.Literal(int(Withheld.NOT_COVERED)),
         method=sql.SQL(_METHOD),
         region=sql.SQL(_REGION),
         payer=sql.SQL(_PAYER),
@@ -336,6 +343,7 @@ def _aws_totals() -> str:
 def _aws_sums() -> str:
     """Add up the lines of each total."""
     return ", ".join(
-        f"sum(ledger.ug::numeric) FILTER (WHERE ledger.line = ANY('{{{','.join(map(str, places))}}}')) AS {name}"
+        f"sum(ledger.ug::numeric) FILTER (WHERE told.mass AND ledger.line = ANY('{{{','.join(map(str, places))}}}'))"
+        f" AS {name}"
         for name, places in _AWS_TOTALS.items()
     )

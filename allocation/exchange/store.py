@@ -29,6 +29,7 @@ from allocation.models import (
     RackUse,
     Region,
     Service,
+    ServiceCoverage,
     ServiceUse,
     SharedPool,
     Site,
@@ -69,6 +70,7 @@ MODELS: Final[Mapping[str, type[ActivityRow]]] = {
     "usage_periods": UsagePeriod,
     "cross_use": CrossUse,
     "uncertainties": Uncertainty,
+    "coverage": ServiceCoverage,
 }
 """Where the small tables of the format are stored. A model's fields have the names of the table's columns."""
 

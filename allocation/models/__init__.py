@@ -5,6 +5,7 @@ from allocation.models.activity import (
     PackageAccount,
     PackageCluster,
     PackageService,
+    ServiceCoverage,
     ServiceUse,
     UsagePeriod,
     UsageRow,
@@ -21,7 +22,7 @@ from allocation.models.exports import (
     ExportState,
 )
 from allocation.models.intensities import RecommendationDismissal, ServiceIntensity
-from allocation.models.ledger import LedgerRow, SpecialAccount
+from allocation.models.ledger import LedgerRow, SpecialAccount, Withheld
 from allocation.models.methodology import MethodologyVersion
 from allocation.models.package import Package, PackageFinding, Severity
 from allocation.models.publication import Cause, Publication, PublishedMonth, Restatement, Withdrawal
@@ -102,6 +103,7 @@ __all__ = [
     "RunState",
     "RunTransition",
     "Service",
+    "ServiceCoverage",
     "ServiceIntensity",
     "ServiceUse",
     "Severity",
@@ -117,4 +119,5 @@ __all__ = [
     "VerificationStatement",
     "VerifiedPublication",
     "Withdrawal",
+    "Withheld",
 ]

@@ -81,6 +81,27 @@ class PackageService(ActivityRow):
         constraints: ClassVar = [models.UniqueConstraint(fields=["package", "service"], name="package_service")]
 
 
+class ServiceCoverage(ActivityRow):
+    """A row of coverage.csv; without a service it is about all that have no row of their own.
+
+    `threshold_kg`: what an account causes with the service in the month, if less, is not told.
+    """
+
+    service = models.ForeignKey(Service, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    covered = models.BooleanField()
+    threshold_kg = exact(required=True)
+
+    class Meta:
+        ordering: ClassVar = ["package", "row"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["package", "service"], nulls_distinct=False, name="service_coverage_key"),
+            models.CheckConstraint(condition=Q(threshold_kg__gte=0), name="service_coverage_threshold"),
+            models.CheckConstraint(
+                condition=Q(covered=True) | Q(service__isnull=False, threshold_kg=0), name="service_coverage_left_out"
+            ),
+        ]
+
+
 class PackageAccount(ActivityRow):
     """A row of accounts.csv; `internal` accounts are the provider's own teams."""
 

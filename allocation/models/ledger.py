@@ -20,6 +20,13 @@ class SpecialAccount(models.IntegerChoices):
     PROVIDER = 2, "(provider)"
 
 
+class Withheld(models.IntegerChoices):
+    """Why a row is proved and kept, but not told to readers (docs/package-format.md, coverage.csv)."""
+
+    BELOW_THRESHOLD = 1, "below threshold"
+    NOT_COVERED = 2, "not covered"
+
+
 class LedgerRow(models.Model):
     """One leaf on one line of one run. The table is partitioned by run.
 
@@ -28,7 +35,8 @@ class LedgerRow(models.Model):
 
     `line` and `quality` are indexes into the engine's `LINES` (energy is `len(LINES)`) and `QUALITIES`. `account` and
     `resource_group` are null for special accounts. `estimated_ppm` is the exact estimated share in 10⁻⁶, rounded half
-    to even; `estimated_ug` the estimated micrograms, which can be added up.
+    to even; `estimated_ug` the estimated micrograms, which can be added up. `withheld` is the same for all rows of an
+    account and service: no figure of any reader holds them.
     """
 
     id = models.BigIntegerField(primary_key=True)
@@ -45,6 +53,7 @@ class LedgerRow(models.Model):
     ug = models.BigIntegerField()
     estimated_ug = models.BigIntegerField()
     estimated_ppm = models.IntegerField()
+    withheld = models.SmallIntegerField(choices=Withheld, null=True)
 
     class Meta:
         # Partitioned tables are beyond Django's schema editor: migration 0002 writes the SQL.

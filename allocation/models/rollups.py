@@ -33,7 +33,11 @@ def amount() -> models.DecimalField[int | None, int | None]:
 
 
 class LineAmounts(models.Model):
-    """Micrograms by line, then the estimated part of each; facility energy in watt-hours."""
+    """Micrograms by line, then the estimated part of each; facility energy in watt-hours.
+
+    What is withheld is in none of them: `below_threshold` and `not_covered` count such amounts of an account, service
+    and cluster; null = none.
+    """
 
     scope1_ug = amount()
     scope2_lbm_ug = amount()
@@ -59,6 +63,8 @@ class LineAmounts(models.Model):
     scope3_embodied_estimated_ug = amount()
     scope3_other_estimated_ug = amount()
     energy_estimated_wh = amount()
+    below_threshold = models.BigIntegerField(null=True)
+    not_covered = models.BigIntegerField(null=True)
 
     class Meta:
         abstract = True

@@ -10,6 +10,8 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from allocation.models import Withheld
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from decimal import Decimal
@@ -52,29 +54,44 @@ LINES: Final = (
     Line("scope3_embodied", Scope.SCOPE_3, None),
     Line("scope3_other", Scope.SCOPE_3, None),
 )
+LINE_COLUMNS: Final = (*(f"{line.name}_ug" for line in LINES), "energy_wh")
 COLUMNS: Final = (
-    *(f"{line.name}_ug" for line in LINES),
-    "energy_wh",
+    *LINE_COLUMNS,
     *(f"{line.name}_estimated_ug" for line in LINES),
     "energy_estimated_wh",
+    "below_threshold",
+    "not_covered",
 )
 _WIDTH: Final = len(LINES)
 
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Exact amounts of one row: micrograms CO2e by line, energy in watt-hours; None = the line is not there."""
+    """Exact amounts of one row: micrograms CO2e by line, energy in watt-hours; None = the line is not there.
+
+    `below_threshold` and `not_covered` count what is withheld and therefore in none of the amounts.
+    """
 
     lines_ug: tuple[int | None, ...]
     energy_wh: int | None
     estimated_ug: tuple[int | None, ...]
     energy_estimated_wh: int | None
+    below_threshold: int = 0
+    not_covered: int = 0
 
     @classmethod
     def of(cls, values: Sequence[Decimal | int | None]) -> Amounts:
         """Read `COLUMNS` of a row."""
         whole = tuple(None if value is None else int(value) for value in values)
-        return cls(whole[:_WIDTH], whole[_WIDTH], whole[_WIDTH + 1 : -1], whole[-1])
+        *amounts, energy_estimated_wh, below_threshold, not_covered = whole
+        lines, energy_wh, estimated = amounts[:_WIDTH], amounts[_WIDTH], amounts[_WIDTH + 1 :]
+        withheld = below_threshold or 0, not_covered or 0
+        return cls(tuple(lines), energy_wh, tuple(estimated), energy_estimated_wh, *withheld)
+
+    @property
+    def told(self) -> bool:
+        """Whether any line is there."""
+        return self.energy_wh is not None or any(line is not None for line in self.lines_ug)
 
     def total_ug(self, method: Method, scopes: Collection[Scope] = tuple(Scope)) -> int | None:
         """Add up the lines of a method and of these scopes; None if none of them is there."""
@@ -100,12 +117,15 @@ def _added(values: Sequence[int | None], method: Method, scopes: Collection[Scop
 def sum_of(rows: Iterable[Amounts]) -> Amounts:
     """Add rows line by line; a line is there if it is there in one of them."""
     lines, energy, estimated, energy_estimated = EMPTY.lines_ug, EMPTY.energy_wh, EMPTY.estimated_ug, None
+    below_threshold = not_covered = 0
     for row in rows:
         lines = tuple(map(_plus, lines, row.lines_ug))
         estimated = tuple(map(_plus, estimated, row.estimated_ug))
         energy = _plus(energy, row.energy_wh)
         energy_estimated = _plus(energy_estimated, row.energy_estimated_wh)
-    return Amounts(lines, energy, estimated, energy_estimated)
+        below_threshold += row.below_threshold
+        not_covered += row.not_covered
+    return Amounts(lines, energy, estimated, energy_estimated, below_threshold, not_covered)
 
 
 def _plus(left: int | None, right: int | None) -> int | None:
@@ -127,12 +147,17 @@ def total_sql(alias: str, method: Method) -> str:
 
 
 def ledger_sums_sql(alias: str) -> str:
-    """Write the same columns over ledger rows, where each line is a row of its own."""
+    """Write the same columns over ledger rows, where each line is a row of its own; what is withheld is counted."""
     energy = len(LINES)
     pairs = [(index, f"{line.name}_ug", f"{line.name}_estimated_ug") for index, line in enumerate(LINES)]
     pairs.append((energy, "energy_wh", "energy_estimated_wh"))
-    amounts = [f"sum({alias}.ug) FILTER (WHERE {alias}.line = {index}) AS {name}" for index, name, _ in pairs]
+    told = f"AND {alias}.withheld IS NULL"
+    amounts = [f"sum({alias}.ug) FILTER (WHERE {alias}.line = {index} {told}) AS {name}" for index, name, _ in pairs]
     estimated = [
-        f"sum({alias}.estimated_ug) FILTER (WHERE {alias}.line = {index}) AS {name}" for index, _, name in pairs
+        f"sum({alias}.estimated_ug) FILTER (WHERE {alias}.line = {index} {told}) AS {name}" for index, _, name in pairs
     ]
-    return ", ".join([*amounts, *estimated])
+    withheld = [
+        f"NULLIF(count(*) FILTER (WHERE {alias}.withheld = {int(reason)}), 0) AS {name}"
+        for reason, name in ((Withheld.BELOW_THRESHOLD, "below_threshold"), (Withheld.NOT_COVERED, "not_covered"))
+    ]
+    return ", ".join([*amounts, *estimated, *withheld])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import connection
 
 from allocation.policies import KNOWN_PROVIDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from datetime import date
 
     from accounts.months import Period
@@ -71,23 +71,42 @@ ORDER BY statement.id DESC LIMIT %(limit)s
 MOST = 100
 
 
+Asker = TypeVar("Asker")
+
+
 def behind(
-    *, viewer: Viewer, published: Published, run_ids: Collection[int], period: Period
-) -> list[VerificationStatement]:
-    """Statements about the months that these runs are shown for, and about their methods."""
+    *, viewer: Viewer, published: Published, run_ids: Mapping[Asker, Collection[int]], period: Period
+) -> dict[Asker, list[VerificationStatement]]:
+    """For each of several sets of runs: statements about the months that they are shown for, and about their methods.
+
+    Two statements, whatever the number of sets.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT methodology_version_id, provider_id FROM allocation_allocationrun WHERE id = ANY(%s)",
-            [list(run_ids)],
+            "SELECT run.id, run.methodology_version_id, run.provider_id, provider.code"
+            " FROM allocation_allocationrun run JOIN accounts_provider provider ON provider.id = run.provider_id"
+            " WHERE run.id = ANY(%s)",
+            [sorted({run for some in run_ids.values() for run in some})],
         )
-        found = cursor.fetchall()
-    return statements(
+        known = {run: about for run, *about in cursor.fetchall()}
+    rows = statements(
         viewer=viewer,
         published=published,
-        version_ids={version for version, _ in found},
-        provider_ids={provider for _, provider in found},
+        version_ids={version for version, _, _ in known.values()},
+        provider_ids={provider for _, provider, _ in known.values()},
         period=period,
     )
+    found = {}
+    for asker, some in run_ids.items():
+        versions = {known[run][0] for run in some if run in known}
+        codes = {known[run][2] for run in some if run in known}
+        found[asker] = [
+            row
+            for row in rows
+            if row.methodology_version_id in versions
+            or (row.methodology_version_id is None and row.provider_code in codes)
+        ]
+    return found
 
 
 def statements(

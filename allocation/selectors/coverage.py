@@ -13,6 +13,7 @@ from allocation.selectors.statuses import Presence
 
 if TYPE_CHECKING:
     from datetime import date, datetime
+    from decimal import Decimal
 
     from accounts.months import Period
     from accounts.policies import Viewer
@@ -32,11 +33,17 @@ class CoveredMonth(NamedTuple):
 
 
 class ReportedService(NamedTuple):
-    """A service that appears in the published months of a period."""
+    """A service that appears in the published months of a period, or is said not to be covered in one.
+
+    `threshold_kg` is the highest of these months: what an account causes with the service in a month, if less, is not
+    told.
+    """
 
     code: str
     name: str
     category: str
+    not_covered_in: list[date]
+    threshold_kg: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +76,27 @@ JOIN allocation_package package ON package.id = run.package_id
 WHERE publication.id = ANY(%(publications)s)
 """
 _SERVICES = """
-SELECT DISTINCT service.provider_id, service.code, COALESCE(NULLIF(service.name, ''), service.code), service.category
-FROM allocation_containertotal total JOIN allocation_service service ON service.id = total.service_id
-WHERE total.publication_id = ANY(%(publications)s) AND total.grain = 1 AND total.group_id IS NULL
-ORDER BY 1, 2
+WITH published AS MATERIALIZED (
+    SELECT publication.id, publication.month, run.package_id
+    FROM allocation_publication publication JOIN allocation_allocationrun run ON run.id = publication.run_id
+    WHERE publication.id = ANY(%(publications)s)
+), listed AS (
+    SELECT total.publication_id, total.service_id FROM allocation_containertotal total
+    WHERE total.publication_id = ANY(%(publications)s) AND total.grain = 1 AND total.group_id IS NULL
+    UNION
+    SELECT published.id, rule.service_id
+    FROM allocation_servicecoverage rule JOIN published USING (package_id) WHERE NOT rule.covered
+)
+SELECT service.provider_id, service.code, COALESCE(NULLIF(service.name, ''), service.code), service.category,
+       COALESCE(array_agg(published.month ORDER BY published.month) FILTER (WHERE NOT own.covered), '{}'),
+       max(COALESCE(own.threshold_kg, others.threshold_kg, 0))
+FROM listed
+JOIN published ON published.id = listed.publication_id
+JOIN allocation_service service ON service.id = listed.service_id
+LEFT JOIN allocation_servicecoverage own
+    ON own.package_id = published.package_id AND own.service_id = listed.service_id
+LEFT JOIN allocation_servicecoverage others ON others.package_id = published.package_id AND others.service_id IS NULL
+GROUP BY service.id ORDER BY service.provider_id, service.code
 """
 
 

@@ -213,7 +213,8 @@ class CubeResult:
 _CHOSEN = """
 , ranked AS (
     SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE(sum({row_total}), -1) AS total_ug,
-           sum({amounts_of}.energy_wh) AS energy_wh
+           sum({amounts_of}.energy_wh) AS energy_wh, sum({amounts_of}.below_threshold) AS below_threshold,
+           sum({amounts_of}.not_covered) AS not_covered
     FROM fact{joins}
     GROUP BY 1, 2{numbers}
 ), largest AS (
@@ -364,7 +365,7 @@ def _of_chosen(grouping: Grouping, parts: dict[str, str], keys: Sequence[tuple[s
     return _OF_CHOSEN.format(place=", ".join(place), chosen=", ".join(chosen))
 
 
-_NOT_ZERO = "({}) > 0 OR line.energy_wh > 0"
+_NOT_ZERO = "({}) > 0 OR line.energy_wh > 0 OR line.below_threshold > 0 OR line.not_covered > 0"
 
 
 def _joins(wanted: frozenset[Dimension], method: Method) -> str:
@@ -425,8 +426,8 @@ def _row(row: tuple[Any, ...], nodes: Sequence[NodeKey], grouping: Grouping, ser
 def _presence(series: Series | None, span: Span | None) -> Presence:
     """A row is as incomplete as its month, quarter or year, or as the total that it is a part of."""
     if span is not None:
-        return span.figure.presence
-    return Presence.PART if series is None else series.total.presence
+        return span.figure.reached
+    return Presence.PART if series is None else series.total.reached
 
 
 def _value(dimension: Dimension, cells: tuple[Any, ...]) -> Value:

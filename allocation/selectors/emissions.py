@@ -10,7 +10,7 @@ from django.db import connection
 from allocation.policies import asked_for
 from allocation.selectors.amounts import EMPTY, Amounts, Method, sums_sql
 from allocation.selectors.facts import NO_FILTER, Cut, EmissionsFilter, facts
-from allocation.selectors.standing import Omission, Standing, omissions, presence, standings
+from allocation.selectors.standing import Omission, Reason, Standing, omissions, presence, standings
 from allocation.selectors.statuses import Figure, Presence, combined
 
 if TYPE_CHECKING:
@@ -126,5 +126,13 @@ def _series(
         there = found in {Presence.WHOLE, Presence.PART}
         figures, zero = amounts.get(month, (EMPTY, False)) if there else (EMPTY, False)
         points.append(Point(month, Figure(figures, found, zero)))
-    left_out = omissions(rows, question.period, question.published)
+    left_out = omissions(rows, question.period, question.published, _withheld(points))
     return Series(node, tuple(points), tuple(left_out), tuple(rows))
+
+
+def _withheld(points: Sequence[Point]) -> dict[Reason, set[date]]:
+    """The months in which something of the amounts is withheld, by reason."""
+    return {
+        Reason.NOT_COVERED: {point.month for point in points if point.figure.amounts.not_covered},
+        Reason.BELOW_THRESHOLD: {point.month for point in points if point.figure.amounts.below_threshold},
+    }

@@ -150,7 +150,7 @@ def in_cluster(*, found: Context, cluster: str) -> Context:
 
 
 class Leaf(NamedTuple):
-    """A published figure: one resource group on one line, in µg (Wh for energy)."""
+    """A published figure: one resource group on one line, in µg (Wh for energy); `withheld` from customers, or not."""
 
     resource_group_id: int
     resource_group: str
@@ -158,10 +158,11 @@ class Leaf(NamedTuple):
     quality: int
     ug: int
     estimated_ug: int
+    withheld: int | None
 
 
 _LEAVES = """
-SELECT row.resource_group_id, part.code, row.line, row.quality, row.ug, row.estimated_ug
+SELECT row.resource_group_id, part.code, row.line, row.quality, row.ug, row.estimated_ug, row.withheld
 FROM allocation_ledgerrow row JOIN accounts_resourcegroup part ON part.id = row.resource_group_id
 WHERE row.run_id = %(run)s AND row.account_id = %(account)s AND row.cluster_id = %(cluster)s
     AND row.service_id = %(service)s

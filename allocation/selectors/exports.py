@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, OuterRef, Q, Subquery, Sum, Window
+from django.db.models.functions import Coalesce, RowNumber
 
 from allocation.models import Export, ExportFile, ExportFormat, ExportLayout, ExportSchedule, ExportState
 from allocation.policies import Kind, NodeKey
@@ -69,10 +69,17 @@ def latest_of(*, viewer: Viewer, schedule_ids: Sequence[int]) -> dict[int, Expor
     return {row.schedule_id: row for row in rows if row.schedule_id is not None}
 
 
-def files_of(*, viewer: Viewer, export_ids: Sequence[int]) -> dict[int, list[ExportFile]]:
-    """The files of some of the viewer's exports, in the order in which they are written; one statement."""
+def files_of(
+    *, viewer: Viewer, export_ids: Sequence[int], limit: int, after: int | None = None
+) -> dict[int, list[ExportFile]]:
+    """The files of some of the viewer's exports, in the order in which they are written; one statement.
+
+    Of each export at most `limit`, those after the id `after`.
+    """
     rows = (
-        ExportFile.objects.filter(export_id__in=export_ids, export__owner_id=viewer.user_id)
+        ExportFile.objects.filter(export_id__in=export_ids, export__owner_id=viewer.user_id, pk__gt=after or 0)
+        .annotate(place=Window(RowNumber(), partition_by="export_id", order_by="pk"))
+        .filter(place__lte=limit)
         .select_related("export", "publication__provider", "publication__run__methodology_version")
         .order_by("pk")
     )

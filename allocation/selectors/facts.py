@@ -89,7 +89,8 @@ _LEDGER = """
            {group} AS group_id, {account} AS account_id, {resource_group} AS resource_group_id,
            {quality} AS quality, {amounts}
     FROM (SELECT part.key, part.months, {part_group} AS group_id, total.run_id, total.service_id, total.cluster_id,
-                 total.account_id, total.resource_group_id, total.quality, total.line, total.ug, total.estimated_ug
+                 total.account_id, total.resource_group_id, total.quality, total.line, total.ug, total.estimated_ug,
+                 total.withheld
           FROM {part} part
           JOIN allocation_ledgerrow total ON total.account_id = part.account_id{same}
               AND total.run_id = ANY(%(runs)s::bigint[]){restricted}

@@ -57,10 +57,15 @@ def methodologies(*, viewer: Viewer, published: Published, limit: int, after: in
     )
 
 
-def of_runs(*, viewer: Viewer, published: Published, run_ids: list[int]) -> list[Methodology]:
-    """Versions with which these runs were computed."""
-    condition = "version.id IN (SELECT methodology_version_id FROM allocation_allocationrun WHERE id = ANY(%(chosen)s))"
-    return _read(condition, viewer, published, {"limit": 1_000, "chosen": run_ids})
+def of_runs(*, viewer: Viewer, published: Published, run_ids: list[int]) -> dict[int, Methodology]:
+    """The version with which each of these runs was computed; two statements."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, methodology_version_id FROM allocation_allocationrun WHERE id = ANY(%s)", [run_ids])
+        version_of = dict(cursor.fetchall())
+    chosen = sorted(set(version_of.values()))
+    found = _read("version.id = ANY(%(chosen)s)", viewer, published, {"limit": len(chosen), "chosen": chosen})
+    by_id = {row.id: row for row in found}
+    return {run: by_id[version] for run, version in version_of.items() if version in by_id}
 
 
 def _read(condition: str, viewer: Viewer, published: Published, params: dict[str, Any]) -> list[Methodology]:

@@ -9,7 +9,7 @@ from django.db import connection
 
 from accounts.months import Period, shift
 from allocation.policies import KNOWN_PROVIDERS, NodeKey, Question, asked_for, role_kinds
-from allocation.selectors.amounts import COLUMNS
+from allocation.selectors.amounts import LINE_COLUMNS
 from allocation.selectors.cube import MAX_LEDGER_ACCOUNTS
 from allocation.selectors.emissions import by_month
 from allocation.selectors.facts import Cut, Detail, count_accounts, facts
@@ -178,7 +178,7 @@ def changes(*, viewer: Viewer, asked: Sequence[Changed]) -> dict[Changed, tuple[
 
 
 class LineDifference(NamedTuple):
-    """What a line was and is, in µg (Wh for `energy_wh`); None where it does not exist."""
+    """What a line was and is, in µg (Wh for `energy_wh`); None where it does not exist or is withheld."""
 
     line: str
     before: int | None
@@ -202,7 +202,6 @@ class LeafDifference:
     lines: tuple[LineDifference, ...]
 
 
-LINE_COLUMNS = tuple(column for column in COLUMNS if "estimated" not in column)
 MAX_LEAF_ACCOUNTS = MAX_LEDGER_ACCOUNTS
 
 

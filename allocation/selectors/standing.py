@@ -13,7 +13,7 @@ from allocation.policies import NodeKey, Parts, Question, asked_for, visible_par
 from allocation.selectors.statuses import Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
     from accounts.months import Period
@@ -27,6 +27,7 @@ class Reason(enum.StrEnum):
     MULTI_ACCOUNT_DISABLED = "multi_account_disabled"
     NOT_YET_PUBLISHED = "not_yet_published"
     NOT_COVERED = "not_covered"
+    BELOW_THRESHOLD = "below_threshold"
 
 
 class Months(NamedTuple):
@@ -215,22 +216,26 @@ def presence_over(rows: Sequence[Standing], period: Period, published: Published
     return Presence.NOT_PERMITTED
 
 
-def omissions(rows: Sequence[Standing], period: Period, published: Published) -> list[Omission]:
-    """Everything that is left out of a node's total over a period."""
+def omissions(
+    rows: Sequence[Standing], period: Period, published: Published, withheld: Mapping[Reason, Iterable[date]]
+) -> list[Omission]:
+    """Everything that is left out of a node's total over a period; `withheld` are months in which amounts are."""
     if not rows:
         return [Omission(Reason.NOT_PERMITTED, tuple(period.months()), None)]
     months: dict[Reason, set[date]] = defaultdict(set)
+    for reason, withheld_in in withheld.items():
+        months[reason].update(withheld_in)
     accounts: dict[Reason, int | None] = {}
     for row in rows:
         for month in period.months():
-            reason = _reason(row, month, published)
-            if month in row.asked and reason is not None:
-                months[reason].add(month)
+            found = _reason(row, month, published)
+            if month in row.asked and found is not None:
+                months[found].add(month)
         if row.hidden_accounts:
             told = accounts.get(Reason.MULTI_ACCOUNT_DISABLED) or 0
             accounts[Reason.MULTI_ACCOUNT_DISABLED] = told + row.hidden_accounts
     return [
-        Omission(reason, tuple(sorted(months[reason])), accounts.get(reason)) for reason in Reason if reason in months
+        Omission(reason, tuple(sorted(months[reason])), accounts.get(reason)) for reason in Reason if months[reason]
     ]
 
 

@@ -25,40 +25,48 @@ class DataStatus(enum.StrEnum):
     PARTIAL = "partial"
 
 
-WITHOUT_VALUE = frozenset({DataStatus.NOT_YET_PUBLISHED, DataStatus.NOT_COVERED, DataStatus.NOT_PERMITTED})
-# Of months that all lack a value, the reason that says most about the viewer's next step.
-_ABSENCES = (DataStatus.NOT_PERMITTED, DataStatus.NOT_YET_PUBLISHED, DataStatus.NOT_COVERED)
-
-
 class Presence(enum.StrEnum):
     """Whether the amounts of a node in some months are there as a whole, in part, or why not at all."""
 
     WHOLE = "whole"
     PART = "part"
+    BELOW_THRESHOLD = "below_threshold"
     NOT_YET_PUBLISHED = "not_yet_published"
     NOT_COVERED = "not_covered"
     NOT_PERMITTED = "not_permitted"
 
 
-_MISSING = {
-    Presence.NOT_YET_PUBLISHED: DataStatus.NOT_YET_PUBLISHED,
-    Presence.NOT_COVERED: DataStatus.NOT_COVERED,
-    Presence.NOT_PERMITTED: DataStatus.NOT_PERMITTED,
-}
+_THERE = frozenset({Presence.WHOLE, Presence.PART})
+# Of months that all lack a value, the reason that says most about the viewer's next step.
+_ABSENCES = (Presence.NOT_PERMITTED, Presence.NOT_YET_PUBLISHED, Presence.BELOW_THRESHOLD)
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Amounts with what is known of their presence. `zero_emission_site`: every location behind them is one."""
+    """Amounts with what is known of their presence.
+
+    `reached` is what permission and publication alone say; what is withheld of the amounts comes on top of that.
+    `zero_emission_site`: every location behind them is one.
+    """
 
     amounts: Amounts
-    presence: Presence
+    reached: Presence
     zero_emission_site: bool = False
+
+    @property
+    def presence(self) -> Presence:
+        """Whether the amounts are there; PART if some are withheld, the reason for it if all are."""
+        amounts = self.amounts
+        if self.reached not in _THERE or not (amounts.below_threshold or amounts.not_covered):
+            return self.reached
+        if amounts.told:
+            return Presence.PART
+        return Presence.BELOW_THRESHOLD if amounts.below_threshold else Presence.NOT_COVERED
 
     @property
     def has_value(self) -> bool:
         """Whether a published and permitted value exists."""
-        return self.presence in {Presence.WHOLE, Presence.PART}
+        return self.presence in _THERE
 
     def ug(self, method: Method, scopes: Collection[Scope] = tuple(Scope)) -> int | None:
         """Micrograms CO2e; 0 where nothing was emitted, None where there is no value."""
@@ -74,9 +82,10 @@ class Figure:
 
     def status(self, method: Method) -> DataStatus:
         """The status of the total by a method."""
-        if self.presence in _MISSING:
-            return _MISSING[self.presence]
-        if self.presence is Presence.PART:
+        presence = self.presence
+        if presence not in _THERE:
+            return DataStatus(presence.value)
+        if presence is Presence.PART:
             return DataStatus.PARTIAL
         if self.ug(method):
             return DataStatus.REPORTED
@@ -105,15 +114,13 @@ def combined(figures: Iterable[Figure]) -> Figure:
     there = [figure for figure in parts if figure.has_value]
     if not there:
         kinds = {figure.presence for figure in parts}
-        presence = next((p for p in map(_presence, _ABSENCES) if p in kinds), Presence.NOT_COVERED)
-        return Figure(EMPTY, presence)
-    whole = len(there) == len(parts) and all(figure.presence is Presence.WHOLE for figure in there)
-    return Figure(
-        sum_of(figure.amounts for figure in there),
-        Presence.WHOLE if whole else Presence.PART,
-        all(figure.zero_emission_site for figure in there),
-    )
-
-
-def _presence(status: DataStatus) -> Presence:
-    return Presence(status.value)
+        return Figure(EMPTY, next((absence for absence in _ABSENCES if absence in kinds), Presence.NOT_COVERED))
+    # What is withheld of months without a value is among the amounts, so that it makes the total partial.
+    reached = [figure for figure in parts if figure.reached in _THERE]
+    amounts = sum_of(figure.amounts for figure in reached)
+    whole = len(reached) == len(parts) and all(figure.reached is Presence.WHOLE for figure in reached)
+    if not amounts.told:
+        # A zero without any line, of which nothing more can be said than whether it is all.
+        amounts, whole = EMPTY, whole and len(there) == len(reached)
+    presence = Presence.WHOLE if whole else Presence.PART
+    return Figure(amounts, presence, all(figure.zero_emission_site for figure in there))

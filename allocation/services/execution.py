@@ -12,7 +12,8 @@ from allocation.models import AllocationRun, Cluster, RunFinding, RunLocation, R
 from allocation.services import chunks, partitions
 from allocation.services.calculation import compute
 from allocation.services.digests import code_version
-from allocation.services.leases import Heartbeat, claim_run, end_run, give_back
+from allocation.services.heartbeat import Heartbeat
+from allocation.services.leases import claim_run, end_run, extend, give_back
 from allocation.services.proof import ProofError, finish_run
 from allocation.services.transitions import Claim, LeaseLostError, RunCancelledError, move
 
@@ -62,7 +63,7 @@ def help_run(*, run_id: int, worker: str, prepare: Prepare = compute) -> None:
 def _guarded(claim: Claim, work: Callable[[], None]) -> None:
     """Do the work under a heartbeat and turn its errors into states of the run."""
     try:
-        with Heartbeat(claim):
+        with Heartbeat(f"run {claim.run_id}", lambda: extend(claim)):
             work()
     except LeaseLostError:
         logger.info("run %d is no longer ours", claim.run_id)

@@ -18,7 +18,7 @@ from allocation.engine.lineage.steps import Driver, InputRow, PlaceKind, Stage
 from allocation.engine.lineage.trace import trace
 from allocation.engine.usage import empty_usage
 from allocation.exchange.read import read_activity, read_usage_beside
-from allocation.models import Package, RunInput
+from allocation.models import Package, RunInput, Withheld
 from allocation.selectors import explanations, factors
 from allocation.selectors.explanations import Redaction
 from allocation.selectors.publications import Published
@@ -173,6 +173,10 @@ def explain(*, viewer: Viewer, published: Published, question: Question) -> Expl
     leaves = explanations.leaves(found=found, about=about)
     if not leaves:
         raise NotFound("the node has no figures of this service in this cluster and month", field="service")
+    withheld = leaves[0].withheld
+    if withheld is not None and not viewer.is_operator:
+        absence = Presence.BELOW_THRESHOLD if withheld == Withheld.BELOW_THRESHOLD else Presence.NOT_COVERED
+        return Explanation(replace(about, presence=absence), question)
     inputs = explanations.own_inputs(found=found, about=about, with_line_numbers=viewer.is_operator)
     chosen = [leaf for leaf in leaves if question.lines is None or leaf.line in question.lines]
     by_line: dict[str, list[Leaf]] = {}

@@ -8,12 +8,12 @@ import logging
 import tempfile
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -24,9 +24,9 @@ from allocation.exchange.blocks import BLOCK_BYTES, csv_blocks, write_csv, write
 from allocation.exchange.layouts import COLUMNS, Extract, query_of, told_by
 from allocation.models import OPEN_EXPORTS, Export, ExportFile, ExportFormat, ExportState
 from allocation.services.exports import schedule_node
+from allocation.services.heartbeat import Heartbeat, lease
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import BinaryIO
 
     from django.db.models import QuerySet
@@ -56,11 +56,12 @@ class _Claim:
         """The export, if the claim still holds."""
         return Export.objects.filter(pk=self.export_id, token=self.token, state=ExportState.RUNNING)
 
-    def beat(self) -> None:
-        """Give a sign of life and tell how far the file is; learn of a cancel."""
-        held = self.export().update(lease_until=Now() + _lease(), current_rows=self.rows)
+    def beat(self) -> bool:
+        """Give a sign of life and tell how far the file is; learn of a cancel. False if there is nothing to go on."""
+        held = self.export().update(lease_until=Now() + lease(), current_rows=self.rows)
         if not held or self.export().filter(cancel_requested_at__isnull=False).exists():
             self.stop.set()
+        return not self.stop.is_set()
 
     def count(self, rows: int) -> None:
         """Note how many rows are read; raise ExportStoppedError between two blocks if the work is no longer wanted."""
@@ -84,7 +85,7 @@ def execute_export(*, export_id: int, worker: str) -> None:
     if claim is None:
         return
     try:
-        with _Heartbeat(claim):
+        with Heartbeat(f"export {export_id}", claim.beat):
             for file in ExportFile.objects.filter(export_id=export_id, written_at__isnull=True).order_by("pk"):
                 claim.check()
                 _write(claim, file)
@@ -117,10 +118,6 @@ def drop_files(export: Export) -> None:
         ExportFile.objects.filter(pk=file.pk).update(stored_as="")
 
 
-def _lease() -> dt.timedelta:
-    return dt.timedelta(seconds=settings.ALLOCATION_LEASE_SECONDS)
-
-
 def _take(export_id: int, worker: str) -> _Claim | None:
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
     with transaction.atomic():
@@ -149,7 +146,7 @@ def _take(export_id: int, worker: str) -> _Claim | None:
             state=ExportState.RUNNING,
             token=F("token") + 1,
             attempt=F("attempt") + 1,
-            lease_until=Now() + _lease(),
+            lease_until=Now() + lease(),
             started_at=export.started_at or timezone.now(),
             worker=worker,
         )
@@ -216,33 +213,3 @@ def _end(claim: _Claim, state: ExportState, *, code: str = "", reason: str = "")
     )
     if ended and state != ExportState.READY:
         drop_files(Export.objects.get(pk=claim.export_id))
-
-
-class _Heartbeat:
-    """Keep a claim alive while a file is written: a thread of its own with a database connection of its own."""
-
-    def __init__(self, claim: _Claim) -> None:
-        self._claim = claim
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"export-{claim.export_id}", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _beat(self) -> None:
-        try:
-            while not self._over.wait(_lease().total_seconds() / 4):
-                try:
-                    self._claim.beat()
-                except DatabaseError:
-                    logger.warning("no heartbeat for export %d: the database does not answer", self._claim.export_id)
-                    connection.close()
-        finally:
-            connection.close()

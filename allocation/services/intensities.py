@@ -12,8 +12,8 @@ from allocation.selectors.amounts import Method, total_sql
 if TYPE_CHECKING:
     from allocation.models import AllocationRun
 
-# Only accounts with both usage and emissions count, so that ratios are those of what was used. Usage that is told by
-# region and usage told by cluster meet at the region.
+# Only accounts with both usage and emissions count, so that ratios are those of what was used; what is withheld does
+# not. Usage that is told by region and usage told by cluster meet at the region.
 _FILL: Final = f"""
 INSERT INTO allocation_serviceintensity
     (run_id, service_id, place, unit, tenants, location_ug_per_unit, market_ug_per_unit, wh_per_unit)
@@ -33,7 +33,7 @@ WITH spot AS MATERIALIZED (
            sum({total_sql("total", Method.LOCATION_BASED)}) AS location_ug,
            sum({total_sql("total", Method.MARKET_BASED)}) AS market_ug, sum(total.energy_wh) AS energy_wh
     FROM allocation_accounttotal total JOIN spot ON spot.cluster_id = total.cluster_id
-    WHERE total.run_id = %(run)s AND total.grain = 3
+    WHERE total.run_id = %(run)s AND total.grain = 3 AND total.below_threshold IS NULL AND total.not_covered IS NULL
     GROUP BY 1, 2, 3
 )
 SELECT %(run)s, used.service_id, used.place, COALESCE(max(named.unit), ''),

@@ -1,4 +1,4 @@
-"""Who works on a run: claims, heartbeats, and what happens to runs whose worker is gone.
+"""Who works on a run: claims, signs of life, and what happens to runs whose worker is gone.
 
 The database's clock counts, not the worker's: a worker whose clock jumps keeps its lease neither longer nor shorter.
 """
@@ -6,22 +6,15 @@ The database's clock counts, not the worker's: a worker whose clock jumps keeps 
 from __future__ import annotations
 
 import datetime as dt
-import logging
-import threading
-from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from allocation.models import RUNNING, AllocationRun, RunState, RunTransition
+from allocation.services.heartbeat import lease
 from allocation.services.transitions import Claim, record
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-logger = logging.getLogger(__name__)
 
 # In leases.
 WAKE_AGAIN_LEASES = 1.5
@@ -30,11 +23,6 @@ QUEUED_GRACE = dt.timedelta(seconds=5)
 
 # Nobody holds it: never claimed, given back, or the worker gave no sign of life for too long.
 _FREE = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
-
-
-def lease() -> dt.timedelta:
-    """Return how long a run is left alone after a sign of life of its worker."""
-    return dt.timedelta(seconds=settings.ALLOCATION_LEASE_SECONDS)
 
 
 def wake_again_after() -> dt.timedelta:
@@ -136,40 +124,3 @@ def runs_to_wake() -> list[int]:
         )
         AllocationRun.objects.filter(pk__in=ids).update(woken_at=Now())
     return ids
-
-
-class Heartbeat:
-    """Keep a claim alive while a long computation runs; a context manager.
-
-    A thread of its own with a database connection of its own. It stops with the process, so a killed or halted worker
-    gives no sign of life; a hung one is killed by the task's time limit.
-    """
-
-    def __init__(self, claim: Claim) -> None:
-        self._claim = claim
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{claim.run_id}", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _beat(self) -> None:
-        pause = lease().total_seconds() / 4
-        try:
-            while not self._stop.wait(pause):
-                try:
-                    if not extend(self._claim):
-                        return
-                except DatabaseError:
-                    # The database may be restarting: the lease decides, not this thread.
-                    logger.warning("no heartbeat for run %d: the database does not answer", self._claim.run_id)
-                    connection.close()
-        finally:
-            connection.close()

@@ -22,6 +22,7 @@ from allocation.services.digests import ledger_digest
 from allocation.services.intensities import fill_service_intensities
 from allocation.services.rollups import fill_account_totals
 from allocation.services.transitions import LeaseLostError, move
+from allocation.services.withholding import withhold
 
 if TYPE_CHECKING:
     from allocation.services.transitions import Claim
@@ -59,6 +60,7 @@ def finish_run(claim: Claim) -> None:
         if run is None:
             raise LeaseLostError(f"run {claim.run_id}")
         ledger = partitions.ledger_of(run.pk)
+        withhold(run)
         partitions.index(ledger)
         store_proof(run)
         fill_account_totals(run.pk)

@@ -12,8 +12,9 @@ from django.db import connection
 from psycopg import sql
 
 from allocation.exchange.write import LINE_CODES, first_ledger_id, last_ledger_id
-from allocation.models import RunChunk
+from allocation.models import RunChunk, Withheld
 from allocation.services import partitions
+from allocation.services.withholding import withholds
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -28,12 +29,16 @@ def _estimated_column(line: str) -> str:
     return "energy_estimated_wh" if line == "energy_wh" else f"{line}_estimated_ug"
 
 
+_ALL: Final = sql.SQL("")
 _BIGINT_MAX: Final = (1 << 63) - 1
 
 AMOUNT_COLUMNS: Final = tuple(
     [_amount_column(line) for line in LINE_CODES] + [_estimated_column(line) for line in LINE_CODES]
 )
 """Columns of `LineAmounts`: amounts by line, then their estimated parts."""
+
+_WITHHELD: Final = {Withheld.BELOW_THRESHOLD: "below_threshold", Withheld.NOT_COVERED: "not_covered"}
+"""Columns that count what is withheld."""
 
 # The only grain that reads the ledger, one chunk at a time: a hash of one cluster's (account, service) fits in memory.
 _FINE: Final = sql.SQL("""
@@ -96,12 +101,13 @@ def fill_account_totals(run_id: int) -> None:
     # Lines that the run does not have stay NULL without being asked for.
     lines = [line for line in LINE_CODES if line in line_totals]
     columns = [_amount_column(line) for line in lines] + [_estimated_column(line) for line in lines]
+    counted = _WITHHELD.values() if withholds(run_id) else ()
     names = {
         "target": sql.Identifier(totals.table),
         "ledger": sql.Identifier(partitions.ledger_of(run_id).table),
-        "columns": _identifiers(columns),
-        "sums": _sums(columns, line_totals),
-        "line_sums": _line_sums(lines),
+        "columns": _identifiers([*columns, *counted]),
+        "sums": _sums([*columns, *counted], line_totals),
+        "line_sums": _told_sums(lines) if counted else _line_sums(lines),
     }
     with connection.cursor() as cursor:
         if lines:
@@ -163,9 +169,19 @@ def _sums(columns: Sequence[str], line_totals_ug: Mapping[str, int | None]) -> s
     )
 
 
-def _line_sums(lines: Sequence[str]) -> sql.Composed:
+def _told_sums(lines: Sequence[str]) -> sql.Composed:
+    """Return the sums of what is not withheld, and the counts of what is; null where there is none of it."""
+    counts = sql.SQL(", ").join(
+        sql.SQL("CASE WHEN bool_or(withheld = {}) THEN 1 END").format(sql.Literal(int(reason))) for reason in _WITHHELD
+    )
+    return sql.SQL(", ").join([_line_sums(lines, sql.SQL(" AND withheld IS NULL")), counts])
+
+
+def _line_sums(lines: Sequence[str], told: sql.SQL = _ALL) -> sql.Composed:
     return sql.SQL(", ").join(
-        sql.SQL("sum({}) FILTER (WHERE line = {})").format(sql.Identifier(source), sql.Literal(LINE_CODES.index(line)))
+        sql.SQL("sum({}) FILTER (WHERE line = {}{})").format(
+            sql.Identifier(source), sql.Literal(LINE_CODES.index(line)), told
+        )
         for source in ("ug", "estimated_ug")
         for line in lines
     )
@@ -182,7 +198,7 @@ def fill_container_totals(*, publication_id: int, run_id: int, month: dt.date) -
                 totals=sql.Identifier(partitions.account_totals_of(run_id).table),
                 publication=sql.Literal(publication_id),
                 month=sql.Literal(month),
-                columns=_identifiers(AMOUNT_COLUMNS),
-                sums=_sums(AMOUNT_COLUMNS, _line_totals_ug(run_id)),
+                columns=_identifiers([*AMOUNT_COLUMNS, *_WITHHELD.values()]),
+                sums=_sums([*AMOUNT_COLUMNS, *_WITHHELD.values()], _line_totals_ug(run_id)),
             )
         )

@@ -15,16 +15,9 @@ from accounts.services.refusal import Invalid
 from allocation.policies import Kind, NodeKey
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
-from graphql_api.mutations.outcome import (
-    Conflict,
-    MutationRefusal,
-    NotFound,
-    PermissionDenied,
-    QuotaExceeded,
-    ValidationFailed,
-    carried_out,
-)
-from graphql_api.scalars import global_id, read_global_id
+from graphql_api.mutations.inputs import MutationInput, checked_id
+from graphql_api.mutations.outcome import MutationRefusal, QuotaExceeded, Refused, ValidationFailed, carried_out
+from graphql_api.scalars import global_id
 from graphql_api.types.enums import described
 from graphql_api.types.nodes import Account, HierarchyNode, ResourceDirectory, key_of, node_type
 
@@ -43,11 +36,8 @@ described(
 )
 
 
-_KEY = "Repeating a mutation with the same key and input has one effect; the answer is the same."
-
-
 @strawberry.input(description="Gives a user or a user group a role on a node.")
-class GrantRoleInput:
+class GrantRoleInput(MutationInput):
     """Who gets which role where, until when."""
 
     node_id: strawberry.ID = strawberry.field(description="Global id of the node.")
@@ -57,7 +47,6 @@ class GrantRoleInput:
     ends_at: datetime | None = strawberry.field(
         default=None, description="The instant from which it no longer counts; null = until it is revoked."
     )
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.type(description="The role was granted.")
@@ -70,20 +59,19 @@ class GrantRolePayload:
 
 
 GrantRoleResult = Annotated[
-    GrantRolePayload | PermissionDenied | NotFound | ValidationFailed | Conflict,
+    GrantRolePayload | Refused | ValidationFailed,
     strawberry.union("GrantRoleResult", description="The grant, or why there is none."),
 ]
 
 
 @strawberry.input(description="Takes a role back.")
-class RevokeRoleInput:
+class RevokeRoleInput(MutationInput):
     """Who loses which role where."""
 
     node_id: strawberry.ID = strawberry.field(description="Global id of the node.")
     role: Role = strawberry.field(description="The role.")
     username: str | None = strawberry.field(default=None, description="The user; or give `userGroup`.")
     user_group: str | None = strawberry.field(default=None, description="The user group; or give `username`.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.type(description="The role was taken back; it counts no longer from the next query on.")
@@ -94,13 +82,13 @@ class RevokeRolePayload:
 
 
 RevokeRoleResult = Annotated[
-    RevokeRolePayload | PermissionDenied | NotFound | ValidationFailed | Conflict,
+    RevokeRolePayload | Refused | ValidationFailed,
     strawberry.union("RevokeRoleResult", description="The end of the grant, or why it stands."),
 ]
 
 
 @strawberry.input(description="Makes an account a delegated administrator of a directory or a subtree of it.")
-class DelegateAdministratorInput:
+class DelegateAdministratorInput(MutationInput):
     """Which account, for what, until when."""
 
     directory_id: strawberry.ID = strawberry.field(description="Global id of the directory.")
@@ -111,7 +99,6 @@ class DelegateAdministratorInput:
     ends_at: datetime | None = strawberry.field(
         default=None, description="The instant from which it no longer counts; null = until it is revoked."
     )
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.type(description="The account was registered.")
@@ -124,17 +111,16 @@ class DelegateAdministratorPayload:
 
 
 DelegateAdministratorResult = Annotated[
-    DelegateAdministratorPayload | PermissionDenied | NotFound | ValidationFailed | Conflict | QuotaExceeded,
+    DelegateAdministratorPayload | Refused | ValidationFailed | QuotaExceeded,
     strawberry.union("DelegateAdministratorResult", description="The delegation, or why there is none."),
 ]
 
 
 @strawberry.input(description="Ends a delegation.")
-class RevokeDelegationInput:
+class RevokeDelegationInput(MutationInput):
     """Which one."""
 
     delegation_id: strawberry.ID = strawberry.field(description="Global id of the delegation.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.type(description="The delegation has ended.")
@@ -145,20 +131,19 @@ class RevokeDelegationPayload:
 
 
 RevokeDelegationResult = Annotated[
-    RevokeDelegationPayload | PermissionDenied | NotFound | Conflict,
+    RevokeDelegationPayload | Refused,
     strawberry.union("RevokeDelegationResult", description="The end of the delegation, or why it stands."),
 ]
 
 
 @strawberry.input(description="Switches multi-account management of a directory.")
-class SetMultiAccountManagementInput:
+class SetMultiAccountManagementInput(MutationInput):
     """Which directory, on or off."""
 
     directory_id: strawberry.ID = strawberry.field(description="Global id of the directory.")
     enabled: bool = strawberry.field(
         description="Off: only roles on accounts and resource groups show numbers, for all months, at once."
     )
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.type(description="The switch stands as asked.")
@@ -169,7 +154,7 @@ class SetMultiAccountManagementPayload:
 
 
 SetMultiAccountManagementResult = Annotated[
-    SetMultiAccountManagementPayload | PermissionDenied | NotFound | Conflict,
+    SetMultiAccountManagementPayload | Refused,
     strawberry.union("SetMultiAccountManagementResult", description="The directory, or why it is as it was."),
 ]
 
@@ -247,12 +232,10 @@ class AccessMutation:
         self, info: Info, input: Annotated[RevokeDelegationInput, strawberry.argument(description="What to do.")]
     ) -> RevokeDelegationResult:
         """End."""
-        found = read_global_id(input.delegation_id)
-        if found is None or found[0] != "Delegation":
-            raise bad_input("delegationId is not the id of a delegation.", field="delegationId")
+        _, delegation_id = checked_id(input.delegation_id, "Delegation", field="delegationId")
 
         def act() -> dict[str, Any]:
-            delegations.revoke_delegation(viewer=info.context.viewer, delegation_id=found[1])
+            delegations.revoke_delegation(viewer=info.context.viewer, delegation_id=delegation_id)
             return {}
 
         done = await carried_out(info, scope=SCOPE, given=input, act=act)

@@ -9,29 +9,21 @@ import strawberry
 from allocation.services import recommendations
 from graphql_api.context import Context
 from graphql_api.mutations.access import node_key
-from graphql_api.mutations.outcome import (
-    Conflict,
-    MutationRefusal,
-    NotFound,
-    PermissionDenied,
-    ValidationFailed,
-    carried_out,
-)
+from graphql_api.mutations.inputs import MutationInput
+from graphql_api.mutations.outcome import MutationRefusal, Refused, ValidationFailed, carried_out
 
 Info = strawberry.Info[Context, None]
 SCOPE = "emissions:read"
-_KEY = "Repeating a mutation with the same key and input has one effect; the answer is the same."
 
 
 @strawberry.input(description="Hides a recommendation from the viewer's own lists, or shows it again.")
-class DismissRecommendationInput:
+class DismissRecommendationInput(MutationInput):
     """Which one."""
 
     node_id: strawberry.ID = strawberry.field(description="Global id of the node.")
     key: str = strawberry.field(description="`key` of the recommendation.")
     reason: str = strawberry.field(default="", description="Why, at most 1 000 characters; for the viewer alone.")
     restore: bool = strawberry.field(default=False, description="Show it again instead.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.type(description="The recommendation is hidden, or shown again.")
@@ -43,7 +35,7 @@ class DismissRecommendationPayload:
 
 
 DismissRecommendationResult = Annotated[
-    DismissRecommendationPayload | PermissionDenied | NotFound | ValidationFailed | Conflict,
+    DismissRecommendationPayload | Refused | ValidationFailed,
     strawberry.union("DismissRecommendationResult", description="How it stands, or why nothing was done."),
 ]
 

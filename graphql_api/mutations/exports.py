@@ -10,55 +10,50 @@ from allocation import tasks
 from allocation.selectors import exports as exports_selector
 from allocation.services import exports
 from graphql_api.context import Context
-from graphql_api.errors import bad_input
 from graphql_api.mutations.access import node_key
+from graphql_api.mutations.inputs import MutationInput, checked_id
 from graphql_api.mutations.outcome import (
-    Conflict,
     MutationRefusal,
     NotFound,
-    PermissionDenied,
     QuotaExceeded,
+    Refused,
     ValidationFailed,
     carried_out,
 )
-from graphql_api.scalars import Month, read_global_id
+from graphql_api.scalars import Month
 from graphql_api.types.arguments import PeriodInput
 from graphql_api.types.enums import ExportFormat, ExportLayout
 from graphql_api.types.exports import SCOPE, Export, ExportSchedule
 
 Info = strawberry.Info[Context, None]
-_KEY = "Repeating a mutation with the same key and input has one effect; the answer is the same."
 _NODE = "Global id of the node whose rows are wanted; null = everything that the viewer may see."
 
 
 @strawberry.input(description="Orders the published months of a period as files.")
-class RequestExportInput:
+class RequestExportInput(MutationInput):
     """What to write."""
 
     period: PeriodInput = strawberry.field(description="The months; those that are not published are left out.")
     layout: ExportLayout = strawberry.field(default=ExportLayout.CANOPY, description="Which columns the files have.")
     format: ExportFormat = strawberry.field(default=ExportFormat.CSV, description="How the rows are written.")
     node_id: strawberry.ID | None = strawberry.field(default=None, description=_NODE)
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Orders all published months now, and each month again whenever it is published.")
-class ScheduleExportInput:
+class ScheduleExportInput(MutationInput):
     """What to write, from when."""
 
     layout: ExportLayout = strawberry.field(default=ExportLayout.CANOPY, description="Which columns the files have.")
     format: ExportFormat = strawberry.field(default=ExportFormat.CSV, description="How the rows are written.")
     node_id: strawberry.ID | None = strawberry.field(default=None, description=_NODE)
     start: Month | None = strawberry.field(default=None, name="from", description="First month; null = all history.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Cancels an export, or ends a schedule.")
-class CancelExportInput:
+class CancelExportInput(MutationInput):
     """Which one."""
 
     export_id: strawberry.ID = strawberry.field(description="Global id of the export, or of the schedule to end.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.type(description="The export as it is now.")
@@ -76,15 +71,15 @@ class ExportSchedulePayload:
 
 
 RequestExportResult = Annotated[
-    ExportPayload | PermissionDenied | NotFound | ValidationFailed | Conflict | QuotaExceeded,
+    ExportPayload | Refused | ValidationFailed | QuotaExceeded,
     strawberry.union("RequestExportResult", description="The export, or why nothing was ordered."),
 ]
 ScheduleExportResult = Annotated[
-    ExportSchedulePayload | PermissionDenied | NotFound | ValidationFailed | Conflict | QuotaExceeded,
+    ExportSchedulePayload | Refused | ValidationFailed | QuotaExceeded,
     strawberry.union("ScheduleExportResult", description="The schedule, or why there is none."),
 ]
 CancelExportResult = Annotated[
-    ExportPayload | ExportSchedulePayload | PermissionDenied | NotFound | Conflict,
+    ExportPayload | ExportSchedulePayload | Refused,
     strawberry.union("CancelExportResult", description="The export or schedule, or why it goes on."),
 ]
 
@@ -131,10 +126,7 @@ class ExportsMutation:
         self, info: Info, input: Annotated[CancelExportInput, strawberry.argument(description="What to do.")]
     ) -> CancelExportResult:
         """Cancel."""
-        found = read_global_id(input.export_id)
-        if found is None or found[0] not in {"Export", "ExportSchedule"}:
-            raise bad_input("exportId is not the id of an export or a schedule.", field="exportId")
-        kind, pk = found
+        kind, pk = checked_id(input.export_id, "Export", "ExportSchedule", field="exportId")
 
         def act() -> dict[str, Any]:
             if kind == "Export":

@@ -11,25 +11,17 @@ from allocation import tasks
 from allocation.selectors import runs as runs_selector
 from allocation.services import operations
 from graphql_api.context import Context
-from graphql_api.errors import bad_input
-from graphql_api.mutations.outcome import (
-    Conflict,
-    MutationRefusal,
-    NotFound,
-    PermissionDenied,
-    ValidationFailed,
-    carried_out,
-)
-from graphql_api.scalars import Month, read_global_id
+from graphql_api.mutations.inputs import MutationInput, checked_id
+from graphql_api.mutations.outcome import MutationRefusal, NotFound, Refused, ValidationFailed, carried_out
+from graphql_api.scalars import Month
 from graphql_api.types.history import AllocationRun
 
 Info = strawberry.Info[Context, None]
 SCOPE = "operations"
-_KEY = "Repeating a mutation with the same key and input has one effect; the answer is the same."
 
 
 @strawberry.input(description="Asks for the allocation of a month's newest package.")
-class RequestAllocationInput:
+class RequestAllocationInput(MutationInput):
     """Which month."""
 
     provider: str = strawberry.field(description="Code of the provider.")
@@ -37,41 +29,36 @@ class RequestAllocationInput:
     publish: bool = strawberry.field(
         default=False, description="Publish it when it is ready, if the month was not published before."
     )
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Publishes a month for the first time.")
-class PublishRunInput:
+class PublishRunInput(MutationInput):
     """Which run."""
 
     run_id: strawberry.ID = strawberry.field(description="Global id of a run that is ready.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Calls a run off that is under way.")
-class CancelRunInput:
+class CancelRunInput(MutationInput):
     """Which run."""
 
     run_id: strawberry.ID = strawberry.field(description="Global id of the run.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Takes a ready run out of the way, or a published month away from its readers.")
-class WithdrawRunInput:
+class WithdrawRunInput(MutationInput):
     """Which run, why."""
 
     run_id: strawberry.ID = strawberry.field(description="Global id of the run.")
     reason: str = strawberry.field(description="A sentence for the record.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Locks a published month: restating it then needs a second operator.")
-class LockMonthInput:
+class LockMonthInput(MutationInput):
     """Which month."""
 
     provider: str = strawberry.field(description="Code of the provider.")
     month: Month = strawberry.field(description="The month.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.type(description="The run as it is now.")
@@ -90,11 +77,11 @@ class LockMonthPayload:
 
 
 AllocationRunResult = Annotated[
-    AllocationRunPayload | PermissionDenied | NotFound | ValidationFailed | Conflict,
+    AllocationRunPayload | Refused | ValidationFailed,
     strawberry.union("AllocationRunResult", description="The run, or why nothing was done."),
 ]
 LockMonthResult = Annotated[
-    LockMonthPayload | PermissionDenied | NotFound | ValidationFailed | Conflict,
+    LockMonthPayload | Refused | ValidationFailed,
     strawberry.union("LockMonthResult", description="The month, or why it is not locked."),
 ]
 
@@ -125,7 +112,7 @@ class OperationsMutation:
         self, info: Info, input: Annotated[PublishRunInput, strawberry.argument(description="What to do.")]
     ) -> AllocationRunResult:
         """Publish."""
-        run_id = _run_id(input.run_id)
+        _, run_id = checked_id(input.run_id, "AllocationRun", field="runId")
 
         def act() -> dict[str, Any]:
             operations.publish_run(viewer=info.context.viewer, run_id=run_id)
@@ -140,7 +127,7 @@ class OperationsMutation:
         self, info: Info, input: Annotated[CancelRunInput, strawberry.argument(description="What to do.")]
     ) -> AllocationRunResult:
         """Cancel."""
-        run_id = _run_id(input.run_id)
+        _, run_id = checked_id(input.run_id, "AllocationRun", field="runId")
 
         def act() -> dict[str, Any]:
             operations.cancel_run(viewer=info.context.viewer, run_id=run_id)
@@ -153,7 +140,7 @@ class OperationsMutation:
         self, info: Info, input: Annotated[WithdrawRunInput, strawberry.argument(description="What to do.")]
     ) -> AllocationRunResult:
         """Withdraw."""
-        run_id = _run_id(input.run_id)
+        _, run_id = checked_id(input.run_id, "AllocationRun", field="runId")
 
         def act() -> dict[str, Any]:
             operations.withdraw_run(viewer=info.context.viewer, run_id=run_id, reason=input.reason)
@@ -175,13 +162,6 @@ class OperationsMutation:
         if isinstance(done, MutationRefusal):
             return done  # type: ignore[return-value] # one of the union
         return LockMonthPayload(provider=input.provider, month=input.month)
-
-
-def _run_id(text: str) -> int:
-    found = read_global_id(text)
-    if found is None or found[0] != "AllocationRun":
-        raise bad_input("runId is not the id of a run.", field="runId")
-    return found[1]
 
 
 async def _run_after(info: Info, given: object, act: Callable[[], dict[str, Any]]) -> AllocationRunResult:

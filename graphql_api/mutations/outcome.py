@@ -55,6 +55,9 @@ class QuotaExceeded(MutationRefusal):
     """Refused by a quota."""
 
 
+Refused = PermissionDenied | NotFound | Conflict
+"""What any mutation of something that exists may answer."""
+
 _TYPES: tuple[tuple[type[Refusal], type[MutationRefusal]], ...] = (
     (DeniedRefusal, PermissionDenied),
     (NotFoundRefusal, NotFound),

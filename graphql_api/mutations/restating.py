@@ -13,53 +13,43 @@ from allocation.selectors import restatements as restatements_selector
 from allocation.services import operations
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
+from graphql_api.mutations.inputs import MutationInput, checked_id
 from graphql_api.mutations.operations import SCOPE
-from graphql_api.mutations.outcome import (
-    Conflict,
-    MutationRefusal,
-    NotFound,
-    PermissionDenied,
-    ValidationFailed,
-    carried_out,
-)
-from graphql_api.scalars import global_id, read_global_id
+from graphql_api.mutations.outcome import MutationRefusal, NotFound, Refused, ValidationFailed, carried_out
+from graphql_api.scalars import global_id
 from graphql_api.types.arguments import PeriodInput
 from graphql_api.types.enums import AssuranceLevel, RestatementCause
 from graphql_api.types.history import RestatementProposal
 
 Info = strawberry.Info[Context, None]
-_KEY = "Repeating a mutation with the same key and input has one effect; the answer is the same."
 
 
 @strawberry.input(description="Publishes another run of a published month, or proposes it to a second operator.")
-class RestateMonthInput:
+class RestateMonthInput(MutationInput):
     """Which run, why."""
 
     run_id: strawberry.ID = strawberry.field(description="Global id of a run that is ready, or was published before.")
     cause: RestatementCause = strawberry.field(description="Kind of reason.")
     reason: str = strawberry.field(description="A sentence for the readers.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Publishes a restatement that another operator proposed.")
-class ApproveRestatementInput:
+class ApproveRestatementInput(MutationInput):
     """Which proposal."""
 
     proposal_id: strawberry.ID = strawberry.field(description="Global id of the proposal.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Decides that a proposed restatement is not published.")
-class RejectRestatementInput:
+class RejectRestatementInput(MutationInput):
     """Which proposal, why."""
 
     proposal_id: strawberry.ID = strawberry.field(description="Global id of the proposal.")
     reason: str = strawberry.field(description="A sentence for the record.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Attaches a third party's statement to a method, or to months as they are published now.")
-class RecordVerificationStatementInput:
+class RecordVerificationStatementInput(MutationInput):
     """What was stated about what: either a version of a method, or a provider's months."""
 
     methodology_id: strawberry.ID | None = strawberry.field(
@@ -76,7 +66,6 @@ class RecordVerificationStatementInput:
         name="documentSha256", default="", description="SHA-256 of the document in hexadecimal, if it is known."
     )
     issued_on: date = strawberry.field(description="Date of the statement.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.type(description="The proposal as it is now: published if nobody else had to approve it.")
@@ -94,11 +83,11 @@ class VerificationStatementPayload:
 
 
 RestatementResult = Annotated[
-    RestatementPayload | PermissionDenied | NotFound | ValidationFailed | Conflict,
+    RestatementPayload | Refused | ValidationFailed,
     strawberry.union("RestatementResult", description="The proposal, or why nothing was done."),
 ]
 VerificationStatementResult = Annotated[
-    VerificationStatementPayload | PermissionDenied | NotFound | ValidationFailed | Conflict,
+    VerificationStatementPayload | Refused | ValidationFailed,
     strawberry.union("VerificationStatementResult", description="The statement, or why it is not recorded."),
 ]
 
@@ -115,7 +104,7 @@ class RestatingMutation:
         self, info: Info, input: Annotated[RestateMonthInput, strawberry.argument(description="What to do.")]
     ) -> RestatementResult:
         """Restate."""
-        run_id = _id_of(input.run_id, "AllocationRun", "runId")
+        _, run_id = checked_id(input.run_id, "AllocationRun", field="runId")
 
         def act() -> dict[str, Any]:
             made = operations.restate_month(
@@ -130,7 +119,7 @@ class RestatingMutation:
         self, info: Info, input: Annotated[ApproveRestatementInput, strawberry.argument(description="What to do.")]
     ) -> RestatementResult:
         """Approve."""
-        proposal_id = _id_of(input.proposal_id, "RestatementProposal", "proposalId")
+        _, proposal_id = checked_id(input.proposal_id, "RestatementProposal", field="proposalId")
 
         def act() -> dict[str, Any]:
             operations.approve_restatement(viewer=info.context.viewer, restatement_id=proposal_id)
@@ -143,7 +132,7 @@ class RestatingMutation:
         self, info: Info, input: Annotated[RejectRestatementInput, strawberry.argument(description="What to do.")]
     ) -> RestatementResult:
         """Reject."""
-        proposal_id = _id_of(input.proposal_id, "RestatementProposal", "proposalId")
+        _, proposal_id = checked_id(input.proposal_id, "RestatementProposal", field="proposalId")
 
         def act() -> dict[str, Any]:
             operations.reject_restatement(viewer=info.context.viewer, restatement_id=proposal_id, reason=input.reason)
@@ -161,7 +150,7 @@ class RestatingMutation:
         version_id = (
             None
             if input.methodology_id is None
-            else _id_of(input.methodology_id, "MethodologyVersion", "methodologyId")
+            else checked_id(input.methodology_id, "MethodologyVersion", field="methodologyId")[1]
         )
         period: Period | None = None if input.period is None else input.period.period()
         if (version_id is None) == (input.provider is None or period is None):
@@ -188,13 +177,6 @@ class RestatingMutation:
         return VerificationStatementPayload(
             statement_id=strawberry.ID(global_id("VerificationStatement", int(done["id"])))
         )
-
-
-def _id_of(text: str, kind: str, field: str) -> int:
-    found = read_global_id(text)
-    if found is None or found[0] != kind:
-        raise bad_input(f"{field} is not the id of a {kind}.", field=field)
-    return found[1]
 
 
 async def _proposal_after(info: Info, given: object, act: Callable[[], dict[str, Any]]) -> RestatementResult:

@@ -13,12 +13,12 @@ from allocation.services import structure
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
 from graphql_api.mutations.access import SCOPE, node_key
+from graphql_api.mutations.inputs import MutationInput
 from graphql_api.mutations.outcome import (
-    Conflict,
     MutationRefusal,
     NotFound,
-    PermissionDenied,
     QuotaExceeded,
+    Refused,
     ValidationFailed,
     carried_out,
 )
@@ -27,41 +27,37 @@ from graphql_api.types.nodes import Account, AccountGroup, node_type
 
 Info = strawberry.Info[Context, None]
 MAX_MOVED = 500
-_KEY = "Repeating a mutation with the same key and input has one effect; the answer is the same."
 _PARENT = "Global id of the group or directory to stand under."
 
 
 @strawberry.input(description="Creates a group.")
-class CreateAccountGroupInput:
+class CreateAccountGroupInput(MutationInput):
     """Which group, where, from when."""
 
     parent_id: strawberry.ID = strawberry.field(description=_PARENT)
     external_id: str = strawberry.field(description="Its id, unique in the directory.")
     name: str = strawberry.field(description="Its name.")
     month: Month = strawberry.field(description="First month in which it exists.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Renames a group.")
-class RenameAccountGroupInput:
+class RenameAccountGroupInput(MutationInput):
     """Which group, how."""
 
     group_id: strawberry.ID = strawberry.field(description="Global id of the group.")
     name: str = strawberry.field(description="Its new name.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Closes an empty group.")
-class CloseAccountGroupInput:
+class CloseAccountGroupInput(MutationInput):
     """Which group, from when."""
 
     group_id: strawberry.ID = strawberry.field(description="Global id of the group.")
     month: Month = strawberry.field(description="First month in which it no longer exists.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Moves a group with everything below it.")
-class MoveAccountGroupInput:
+class MoveAccountGroupInput(MutationInput):
     """Which group, where to, when."""
 
     group_id: strawberry.ID = strawberry.field(description="Global id of the group.")
@@ -70,11 +66,10 @@ class MoveAccountGroupInput:
     until: Month | None = strawberry.field(
         default=None, description="Month from which it stands where it stood before, exclusive; null = for good."
     )
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Moves accounts.")
-class MoveAccountsInput:
+class MoveAccountsInput(MutationInput):
     """Which accounts, where to, when."""
 
     account_ids: list[strawberry.ID] = strawberry.field(description="Global ids of 1 to 500 accounts.")
@@ -83,7 +78,6 @@ class MoveAccountsInput:
     until: Month | None = strawberry.field(
         default=None, description="Month from which they stand where they stood before, exclusive; null = for good."
     )
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.type(description="The group as it is now.")
@@ -101,11 +95,11 @@ class MoveAccountsPayload:
 
 
 AccountGroupResult = Annotated[
-    AccountGroupPayload | PermissionDenied | NotFound | ValidationFailed | Conflict | QuotaExceeded,
+    AccountGroupPayload | Refused | ValidationFailed | QuotaExceeded,
     strawberry.union("AccountGroupResult", description="The group, or why it is as it was."),
 ]
 MoveAccountsResult = Annotated[
-    MoveAccountsPayload | PermissionDenied | NotFound | ValidationFailed | Conflict | QuotaExceeded,
+    MoveAccountsPayload | Refused | ValidationFailed | QuotaExceeded,
     strawberry.union("MoveAccountsResult", description="The accounts, or why they stand where they stood."),
 ]
 

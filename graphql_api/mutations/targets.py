@@ -10,26 +10,24 @@ from allocation.services import targets
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
 from graphql_api.mutations.access import SCOPE, node_key
+from graphql_api.mutations.inputs import MutationInput, checked_id
 from graphql_api.mutations.outcome import (
-    Conflict,
     MutationRefusal,
     NotFound,
-    PermissionDenied,
     QuotaExceeded,
+    Refused,
     ValidationFailed,
     carried_out,
 )
-from graphql_api.scalars import read_global_id
 from graphql_api.types.enums import Method, Scope, TargetKind
 from graphql_api.types.nodes import HierarchyNode, node_type
 from graphql_api.types.targets import PPM_PER_PERCENT, Target
 
 Info = strawberry.Info[Context, None]
-_KEY = "Repeating a mutation with the same key and input has one effect; the answer is the same."
 
 
 @strawberry.input(description="Sets a target of a node; the one of the same name, if there is one, ends.")
-class SetTargetInput:
+class SetTargetInput(MutationInput):
     """What is to be reached where."""
 
     node_id: strawberry.ID = strawberry.field(description="Global id of the node.")
@@ -47,15 +45,13 @@ class SetTargetInput:
     reduction_percent: float = strawberry.field(
         description="What is to go, in percent of the base year: above 0, at most 100; four decimals count."
     )
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Ends a target.")
-class EndTargetInput:
+class EndTargetInput(MutationInput):
     """Which one."""
 
     target_id: strawberry.ID = strawberry.field(description="Global id of the target.")
-    client_mutation_id: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.type(description="The target was set.")
@@ -74,11 +70,11 @@ class EndTargetPayload:
 
 
 SetTargetResult = Annotated[
-    SetTargetPayload | PermissionDenied | NotFound | ValidationFailed | Conflict | QuotaExceeded,
+    SetTargetPayload | Refused | ValidationFailed | QuotaExceeded,
     strawberry.union("SetTargetResult", description="The target, or why there is none."),
 ]
 EndTargetResult = Annotated[
-    EndTargetPayload | PermissionDenied | NotFound | Conflict,
+    EndTargetPayload | Refused,
     strawberry.union("EndTargetResult", description="The end of the target, or why it stands."),
 ]
 
@@ -125,12 +121,10 @@ class TargetsMutation:
         self, info: Info, input: Annotated[EndTargetInput, strawberry.argument(description="What to do.")]
     ) -> EndTargetResult:
         """End."""
-        found = read_global_id(input.target_id)
-        if found is None or found[0] != "Target":
-            raise bad_input("targetId is not the id of a target.", field="targetId")
+        _, target_id = checked_id(input.target_id, "Target", field="targetId")
 
         def act() -> dict[str, Any]:
-            targets.end_target(viewer=info.context.viewer, target_id=found[1])
+            targets.end_target(viewer=info.context.viewer, target_id=target_id)
             return {}
 
         done = await carried_out(info, scope=SCOPE, given=input, act=act)

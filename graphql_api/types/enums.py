@@ -101,9 +101,9 @@ described(
         "REPORTED": "A published number above zero, nothing left out.",
         "ZERO": "Published, and exactly zero.",
         "ZERO_EMISSION_SITE": "Zero by the market, because every site behind it buys only green power.",
-        "BELOW_THRESHOLD": "Below the provider's reporting threshold.",
+        "BELOW_THRESHOLD": "Above zero, but below the provider's threshold, and therefore in no total.",
         "NOT_YET_PUBLISHED": "The provider has not published it yet.",
-        "NOT_COVERED": "The provider does not report it.",
+        "NOT_COVERED": "The provider does not measure it, or not in these months.",
         "NOT_PERMITTED": "No role of the viewer reaches it.",
         "PARTIAL": "A number that leaves something out; see `omissions`.",
     },
@@ -116,7 +116,8 @@ described(
         "NOT_PERMITTED": "No role of the viewer reaches it.",
         "MULTI_ACCOUNT_DISABLED": "Multi-account management is switched off in the directory.",
         "NOT_YET_PUBLISHED": "The provider has not published these months yet.",
-        "NOT_COVERED": "The provider does not report these months.",
+        "NOT_COVERED": "The provider does not report these months, or not all services in them.",
+        "BELOW_THRESHOLD": "Some of it is below the provider's threshold for an account and service in a month.",
     },
 )
 described(

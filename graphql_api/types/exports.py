@@ -10,8 +10,10 @@ import strawberry
 from allocation.selectors import exports as exports_selector
 from allocation.services import downloads
 from graphql_api.context import Context
+from graphql_api.loaders import FilesKey
 from graphql_api.pagination import Cursors, PageInfo, page_of, page_size
 from graphql_api.scalars import BigInt, Month, global_id
+from graphql_api.types.arguments import After, First
 from graphql_api.types.enums import ExportFormat, ExportLayout, ExportState
 from graphql_api.types.nodes import HierarchyNode, Node, node_type
 
@@ -83,9 +85,25 @@ class ExportFile:
         return ExportLink(url=context.request.build_absolute_uri(path), ends_at=downloads.link_ends_at(context.now))
 
 
-@strawberry.type(description="An order that is carried out after every publication.")
-class ExportSchedule(Node):
-    """A schedule."""
+@strawberry.type(description="A file in a list.")
+class ExportFileEdge:
+    """Relay edge."""
+
+    cursor: str = strawberry.field(description="Place in the list, for `after`.")
+    node: ExportFile = strawberry.field(description="The file.")
+
+
+@strawberry.type(description="Files of an export, one page of them.")
+class ExportFileConnection:
+    """Relay connection."""
+
+    edges: list[ExportFileEdge] = strawberry.field(description="The files of the page.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+
+
+@strawberry.type(description="What an order says of its files, whether they are written once or every month.")
+class _Order(Node):
+    """Common to exports and schedules; never a type of its own in the schema."""
 
     row: strawberry.Private[Any]
 
@@ -103,6 +121,11 @@ class ExportSchedule(Node):
     async def node(self, info: Info) -> HierarchyNode | None:
         """Node."""
         return await _node(info, self.row)
+
+
+@strawberry.type(description="An order that is carried out after every publication.")
+class ExportSchedule(_Order):
+    """A schedule."""
 
     @strawberry.field(name="from", description="First month; null = all history.")
     def start(self) -> Month | None:
@@ -134,25 +157,8 @@ class ExportSchedule(Node):
 
 
 @strawberry.type(description="An order for files, and how far it is. It holds what its owner might see when written.")
-class Export(Node):
+class Export(_Order):
     """An export."""
-
-    row: strawberry.Private[Any]
-
-    @strawberry.field(description="Which columns the files have.")
-    def layout(self) -> ExportLayout:
-        """Layout."""
-        return ExportLayout(self.row.layout)
-
-    @strawberry.field(description="How the rows are written.")
-    def format(self) -> ExportFormat:
-        """Format."""
-        return ExportFormat(self.row.format)
-
-    @strawberry.field(description="The node whose rows are wanted; null = everything that the owner may see.")
-    async def node(self, info: Info) -> HierarchyNode | None:
-        """Node."""
-        return await _node(info, self.row)
 
     @strawberry.field(name="from", description="First month.")
     def start(self) -> Month:
@@ -214,11 +220,18 @@ class Export(Node):
         """Failure."""
         return self.row.failure_code or None
 
-    @strawberry.field(description="Its files, at most one for each published month of each provider, in order.")
-    async def files(self, info: Info) -> list[ExportFile]:
+    @strawberry.field(
+        description="Its files in the order in which they are written: one for each published month of each provider."
+    )
+    async def files(self, info: Info, first: First = None, after: After = None) -> ExportFileConnection:
         """Files."""
-        found = await info.context.loaders.files_by_export.load(self.row.pk)
-        return [ExportFile(row=row) for row in found]
+        size, cursors = page_size(first), Cursors(("files", self.row.pk), (int,))
+        place = cursors.read(after)
+        key = FilesKey(self.row.pk, size + 1, None if place is None else int(place[0]))
+        rows = await info.context.loaders.files_by_export.load(key)
+        page = page_of(rows, size=size, key=lambda row: (row.pk,), cursors=cursors, after=place)
+        edges = [ExportFileEdge(cursor=cursor, node=ExportFile(row=row)) for cursor, row in page.rows]
+        return ExportFileConnection(edges=edges, page_info=page.info)
 
     @classmethod
     def of(cls, row: Any) -> Export:  # noqa: ANN401 a row of the selector; models are not named here

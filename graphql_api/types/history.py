@@ -8,11 +8,11 @@ from typing import Annotated
 import strawberry
 
 from allocation.policies import NodeKey
-from allocation.selectors import assurance
 from allocation.selectors import restatements as restatements_selector
 from allocation.selectors.assurance import VerificationStatement as DomainStatement
 from allocation.selectors.coverage import Coverage as DomainCoverage
 from allocation.selectors.coverage import CoveredMonth as DomainCoveredMonth
+from allocation.selectors.coverage import ReportedService
 from allocation.selectors.methodologies import Methodology
 from allocation.selectors.restatements import Changed, LeafDifference, LeafKey, Proposal, RestatedMonth
 from allocation.selectors.runs import Run, Transition
@@ -80,12 +80,7 @@ class MethodologyVersion(Node):
     @strawberry.field(description="What third parties stated about this version, newest first.")
     async def verification_statements(self, info: Info) -> list[VerificationStatement]:
         """Statements."""
-        rows = await info.context.call(
-            assurance.statements,
-            viewer=info.context.viewer,
-            published=info.context.published,
-            version_ids=[self.row.id],
-        )
+        rows = await info.context.loaders.statements_by_method.load(self.row.id)
         return [VerificationStatement.of(row) for row in rows]
 
     @classmethod
@@ -571,6 +566,24 @@ class CoveredService:
     code: str = strawberry.field(description="The provider's code of the service.")
     name: str = strawberry.field(description="Display name.")
     category: str | None = strawberry.field(description="The provider's category; null where it gives none.")
+    not_covered_in: list[Month] = strawberry.field(
+        description="Published months of the period in which the provider does not measure it: NOT_COVERED."
+    )
+    threshold_kg: float = strawberry.field(
+        description="Kilograms CO2e, the highest of the period's months: what an account causes with the service in a"
+        " month is told from there on, and BELOW_THRESHOLD below it; 0 = everything is told."
+    )
+
+    @classmethod
+    def of(cls, row: ReportedService) -> CoveredService:
+        """Convert."""
+        return cls(
+            code=row.code,
+            name=row.name,
+            category=row.category or None,
+            not_covered_in=[Month(month) for month in row.not_covered_in],
+            threshold_kg=float(row.threshold_kg),
+        )
 
 
 @strawberry.type(description="What one provider reports in a period.")
@@ -583,7 +596,9 @@ class ProviderCoverage:
     release_lag_months: int = strawberry.field(description="Months between a month and its publication.")
     release_day: int = strawberry.field(description="Day of the month on which it publishes.")
     months: list[CoveredMonth] = strawberry.field(description="Every month of the period, in order.")
-    services: list[CoveredService] = strawberry.field(description="Services in the published months of the period.")
+    services: list[CoveredService] = strawberry.field(
+        description="Services in the published months of the period, those that are not covered included."
+    )
 
     @classmethod
     def of(cls, row: DomainCoverage) -> ProviderCoverage:
@@ -595,9 +610,7 @@ class ProviderCoverage:
             release_lag_months=row.release_lag_months,
             release_day=row.release_day,
             months=[CoveredMonth.of(month) for month in row.months],
-            services=[
-                CoveredService(code=one.code, name=one.name, category=one.category or None) for one in row.services
-            ],
+            services=[CoveredService.of(one) for one in row.services],
         )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import strawberry
 
+from accounts.months import Period
 from allocation.policies import NodeKey, Question
 from allocation.selectors import children as children_selector
 from allocation.selectors.children import Child, ChildPage
@@ -19,7 +20,7 @@ from graphql_api.loaders import Asked
 from graphql_api.pagination import Cursors, PageInfo, page_of, page_size
 from graphql_api.scalars import Month, global_id, read_global_id
 from graphql_api.types.administration import AuditConnection, GrantConnection, audit_of, grants_of
-from graphql_api.types.arguments import After, First, InPeriod, PeriodInput, WithFilter, WithMethod
+from graphql_api.types.arguments import After, First, InPeriod, WithFilter, WithMethod
 from graphql_api.types.emissions import Emissions
 from graphql_api.types.enums import Access, ChildOrder, Kind, Method, Status, View
 from graphql_api.types.summary import EmissionsSummary
@@ -45,6 +46,50 @@ class PathEntry:
     kind: Kind = strawberry.field(description="Its kind.")
     name: str = strawberry.field(description="Its name.")
     has_role: bool = strawberry.field(description="Whether a role of the viewer reaches it.")
+
+
+class _Wanted(NamedTuple):
+    """Which children: of which months, sorted how, which page."""
+
+    period: Period
+    order: ChildOrder
+    method: Method
+    first: int | None
+    after: str | None
+
+
+async def _page(
+    info: Info, selector: Callable[..., list[Child]], parent: NodeKey, wanted: _Wanted
+) -> tuple[list[ChildEdge], PageInfo, Question]:
+    size, order = page_size(wanted.first), wanted.order
+    shape: tuple[type, ...] = (str if order is ChildOrder.NAME_ASC else int, int, int)
+    cursors = Cursors((selector.__name__, *parent, wanted.period, order.name, wanted.method.name), shape)
+    key = cursors.read(wanted.after)
+    question, _ = await info.context.loaders.question_by_asked.load(Asked(wanted.period))
+    page = ChildPage(size + 1, order, wanted.method, key)
+    rows = await info.context.call(selector, question=question, parent=parent, page=page)
+    cut = page_of(rows, size=size, key=lambda row: _child_key(row, order), cursors=cursors, after=key)
+    edges = [
+        ChildEdge(cursor=cursor, node=node_type(row.node), emissions=Emissions(figure=row.figure))
+        for cursor, row in cut.rows
+    ]
+    return edges, cut.info, question
+
+
+async def _children(
+    self: HierarchyNode,
+    info: Info,
+    period: InPeriod,
+    order_by: Annotated[ChildOrder, strawberry.argument(description="How children are sorted.")] = (
+        ChildOrder.EMISSIONS_DESC
+    ),
+    method: WithMethod = Method.LOCATION_BASED,
+    first: First = None,
+    after: After = None,
+) -> ChildConnection:
+    wanted = _Wanted(period.period(), order_by, method, first, after)
+    edges, page_info, question = await _page(info, children_selector.children, self.row.key, wanted)
+    return ChildConnection(edges=edges, page_info=page_info, question=question, parent=self.row.key)
 
 
 @strawberry.interface(description="A node of the hierarchy, at any level.")
@@ -113,26 +158,11 @@ class HierarchyNode(Node):
             asked=Asked(period.period(), codes, checked_moment(as_of, info.context.now), view),
         )
 
-    @strawberry.field(
+    children: ChildConnection = strawberry.field(
+        resolver=_children,
         description="What stands directly below it in the period, subgroups and accounts in one list, each with what it"
-        " emitted in the months in which it stood there. Names without numbers where only something below is visible."
+        " emitted in the months in which it stood there. Names without numbers where only something below is visible.",
     )
-    async def children(
-        self,
-        info: Info,
-        period: InPeriod,
-        order_by: Annotated[ChildOrder, strawberry.argument(description="How children are sorted.")] = (
-            ChildOrder.EMISSIONS_DESC
-        ),
-        method: WithMethod = Method.LOCATION_BASED,
-        first: First = None,
-        after: After = None,
-    ) -> ChildConnection:
-        """Children."""
-        edges, page_info, question = await self._children(
-            info, children_selector.children, period, order_by, method, first, after
-        )
-        return ChildConnection(edges=edges, page_info=page_info, question=question, parent=self.row.key)
 
     @strawberry.field(
         description="All accounts below it in the period, at any depth, that the viewer may see, each with what it"
@@ -150,35 +180,9 @@ class HierarchyNode(Node):
         after: After = None,
     ) -> AccountConnection:
         """Accounts."""
-        edges, page_info, _ = await self._children(
-            info, children_selector.accounts_below, period, order_by, method, first, after
-        )
+        wanted = _Wanted(period.period(), order_by, method, first, after)
+        edges, page_info, _ = await _page(info, children_selector.accounts_below, self.row.key, wanted)
         return AccountConnection(edges=edges, page_info=page_info)
-
-    async def _children(
-        self,
-        info: Info,
-        selector: Callable[..., list[Child]],
-        period: PeriodInput,
-        order_by: ChildOrder,
-        method: Method,
-        first: int | None,
-        after: str | None,
-    ) -> tuple[list[ChildEdge], PageInfo, Question]:
-        size = page_size(first)
-        months = period.period()
-        shape: tuple[type, ...] = (str if order_by is ChildOrder.NAME_ASC else int, int, int)
-        cursors = Cursors((selector.__name__, *self.row.key, months, order_by.name, method.name), shape)
-        key = cursors.read(after)
-        question, _ = await info.context.loaders.question_by_asked.load(Asked(months))
-        page = ChildPage(size + 1, order_by, method, key)
-        rows = await info.context.call(selector, question=question, parent=self.row.key, page=page)
-        cut = page_of(rows, size=size, key=lambda row: _child_key(row, order_by), cursors=cursors, after=key)
-        edges = [
-            ChildEdge(cursor=cursor, node=node_type(row.node), emissions=Emissions(figure=row.figure))
-            for cursor, row in cut.rows
-        ]
-        return edges, cut.info, question
 
     @strawberry.field(description="Targets of the node itself with their progress, by name, at most 10.")
     async def targets(self, info: Info) -> list[Annotated[Target, strawberry.lazy("graphql_api.types.targets")]]:
@@ -238,26 +242,11 @@ class Account(HierarchyNode):
         """Closing month."""
         return None if self.row.closed_from is None else Month(self.row.closed_from)
 
-    @strawberry.field(
+    resource_groups: ChildConnection = strawberry.field(
+        resolver=_children,
         description="Its resource groups, each with what it emitted; the same list as `children`, which accounts share"
-        " with nodes of other kinds."
+        " with nodes of other kinds.",
     )
-    async def resource_groups(
-        self,
-        info: Info,
-        period: InPeriod,
-        order_by: Annotated[ChildOrder, strawberry.argument(description="How resource groups are sorted.")] = (
-            ChildOrder.EMISSIONS_DESC
-        ),
-        method: WithMethod = Method.LOCATION_BASED,
-        first: First = None,
-        after: After = None,
-    ) -> ChildConnection:
-        """Resource groups."""
-        edges, page_info, question = await self._children(
-            info, children_selector.children, period, order_by, method, first, after
-        )
-        return ChildConnection(edges=edges, page_info=page_info, question=question, parent=self.row.key)
 
     @strawberry.field(description="Whether the account belongs to the provider's own teams.")
     def internal(self) -> bool:

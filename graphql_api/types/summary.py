@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from allocation.policies import NodeKey
-from allocation.selectors import assurance, cube, methodologies, spans
+from allocation.selectors import cube, spans
 from allocation.selectors.comparisons import Comparison, compared
 from allocation.selectors.cube import CubePage, CubeRow, Grouping
-from allocation.selectors.emissions import Series, runs_behind
+from allocation.selectors.emissions import Series
 from allocation.selectors.statuses import Figure
 from graphql_api.context import Context
 from graphql_api.errors import Code, RefusedError, bad_input
@@ -354,14 +354,7 @@ class EmissionsSummary:
         """Methods."""
         from graphql_api.types.history import MethodologyVersion as Version  # noqa: PLC0415 history has summaries
 
-        series = await self._series(info)
-        question, _ = await info.context.loaders.question_by_asked.load(self.asked)
-        runs = runs_behind(series, question.published)
-        if not runs:
-            return []
-        rows = await info.context.call(
-            methodologies.of_runs, viewer=info.context.viewer, published=question.published, run_ids=runs
-        )
+        rows = await info.context.loaders.methods_by_series.load(SeriesKey(self.node_key, self.asked))
         return [Version.of(row) for row in rows]
 
     @strawberry.field(
@@ -374,18 +367,7 @@ class EmissionsSummary:
         """Statements."""
         from graphql_api.types.history import VerificationStatement as Statement  # noqa: PLC0415 history has summaries
 
-        series = await self._series(info)
-        question, _ = await info.context.loaders.question_by_asked.load(self.asked)
-        runs = runs_behind(series, question.published)
-        if not runs:
-            return []
-        rows = await info.context.call(
-            assurance.behind,
-            viewer=info.context.viewer,
-            published=question.published,
-            run_ids=runs,
-            period=self.asked.period,
-        )
+        rows = await info.context.loaders.statements_by_series.load(SeriesKey(self.node_key, self.asked))
         return [Statement.of(row) for row in rows]
 
     @strawberry.field(description="Whether nothing is left out of the total.")

@@ -29,7 +29,7 @@ def preflight(path: str, origin: str) -> HttpResponse:
     return Client().options(path, headers=headers)  # type: ignore[return-value] # the stub's response wraps HttpResponse
 
 
-@pytest.mark.parametrize("path", ["/graphql/", "/o/token/", "/o/revoke_token/"])
+@pytest.mark.parametrize("path", ["/graphql/", "/o/token/", "/o/revoke_token/", "/exports/a-link"])
 def test_a_configured_origin_may_call_with_a_token_and_without_cookies(path: str) -> None:
     answer = preflight(path, OURS)
     assert answer.status_code == 200
@@ -59,7 +59,18 @@ def test_a_page_may_read_what_a_refusal_says() -> None:
     answer = Client().post("/graphql/", data="{}", content_type="application/json", headers={"origin": OURS})
     assert answer.status_code == 401
     assert answer["Access-Control-Allow-Origin"] == OURS
-    assert set(answer["Access-Control-Expose-Headers"].split(", ")) == {"Retry-After", "X-Correlation-Id"}
+    assert set(answer["Access-Control-Expose-Headers"].split(", ")) == {
+        "Content-Disposition",
+        "Retry-After",
+        "X-Correlation-Id",
+    }
+
+
+def test_a_page_may_fetch_a_file_and_read_why_not() -> None:
+    answer = Client().get("/exports/no-such-link", headers={"origin": OURS})
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (404, "NOT_FOUND")
+    assert answer["Access-Control-Allow-Origin"] == OURS
+    assert "Access-Control-Allow-Credentials" not in answer
 
 
 def test_without_configuration_no_origin_is_allowed(settings: LazySettings) -> None:

@@ -21,6 +21,7 @@ from allocation.models import (
 )
 from allocation.services import partitions
 from allocation.services.rollups import fill_account_totals, fill_container_totals
+from allocation.services.withholding import withhold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,6 +85,7 @@ def write_rows(run: AllocationRun, rows: Iterable[Row]) -> None:
             f" VALUES (%s, %s, 0, 0, {', '.join('%s' for _ in Row._fields)})",
             [(run.pk * 100_000 + number, run.pk, *row) for number, row in enumerate(rows)],
         )
+    withhold(run)
     partitions.index(part)
     partitions.attach(part)
     fill_account_totals(run.pk)

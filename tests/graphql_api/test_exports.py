@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 PERIOD = {"from": "2025-01", "until": "2025-07"}
 FIELDS = """id layout format node { name } from until state percent filesWritten filesAll rows sizeBytes expiresAt
-  finishedAt failureCode files { path month provider methodology rows sizeBytes sha256 link { url endsAt } }"""
+  finishedAt failureCode files { edges { node {
+    path month provider methodology rows sizeBytes sha256 link { url endsAt } } } }"""
 REQUEST = f"""mutation($input: RequestExportInput!) {{ requestExport(input: $input) {{ __typename
   ... on ExportPayload {{ export {{ {FIELDS} }} }} {ERRORS} }} }}"""
 CANCEL = f"""mutation($input: CancelExportInput!) {{ cancelExport(input: $input) {{ __typename
@@ -56,6 +57,10 @@ def written(world: World, who: str, **given: object) -> dict[str, Any]:
     return ask(signed_in(world, who), BY_ID, id=made["id"])["node"]  # type: ignore[no-any-return] # JSON
 
 
+def files_of(made: dict[str, Any]) -> list[dict[str, Any]]:
+    return [edge["node"] for edge in made["files"]["edges"]]
+
+
 def fetched(url: str) -> tuple[int, bytes, Any]:
     """GET a link as a browser would, without any token."""
     assert url.startswith("http://testserver/exports/")
@@ -73,11 +78,11 @@ def test_an_order_is_queued_then_written_then_downloaded(world: World) -> None:
     first = done(signed_in(world, "viewer-b"), REQUEST, period=PERIOD, nodeId=node_id(world, "account_group", "b"))
     assert first["__typename"] == "ExportPayload"
     assert (first["export"]["state"], first["export"]["percent"]) == ("QUEUED", 0)
-    assert [file["link"] for file in first["export"]["files"]] == [None] * 4
+    assert [file["link"] for file in files_of(first["export"])] == [None] * 4
     made = written(world, "viewer-b")
     assert (made["state"], made["percent"], made["filesWritten"], made["filesAll"]) == ("READY", 100, 4, 4)
     assert made["node"] is None
-    file = made["files"][0]
+    file = files_of(made)[0]
     assert (file["month"], file["provider"], file["methodology"]) == ("2025-01", "p", "demo@1")
     status, body, response = fetched(file["link"]["url"])
     assert (status, len(body)) == (200, int(file["sizeBytes"]))
@@ -85,6 +90,22 @@ def test_an_order_is_queued_then_written_then_downloaded(world: World) -> None:
     assert len(io.StringIO(body.decode()).readlines()) == int(file["rows"]) + 1
     assert b"still" in body
     assert b"deep" not in body
+
+
+def test_files_are_walked_page_by_page(world: World) -> None:
+    made = written(world, "owner")
+    query = """query($id: ID!, $after: String) { node(id: $id) { ... on Export {
+      files(first: 3, after: $after) { edges { cursor node { path } } pageInfo { hasNextPage endCursor } } } } }"""
+    found: list[str] = []
+    after = None
+    for size in (3, 3, 1):
+        page = ask(signed_in(world, "owner"), query, id=made["id"], after=after)["node"]["files"]
+        assert (len(page["edges"]), page["pageInfo"]["hasNextPage"]) == (size, size == 3)
+        found += [edge["node"]["path"] for edge in page["edges"]]
+        after = page["pageInfo"]["endCursor"]
+    assert found == [file["path"] for file in files_of(made)]
+    other = written(world, "owner")
+    assert codes(signed_in(world, "owner"), query, id=other["id"], after=after) == ["BAD_USER_INPUT"]
 
 
 def test_percent_follows_the_rows(world: World) -> None:
@@ -131,7 +152,7 @@ def test_the_same_key_orders_once(world: World) -> None:
 
 def test_a_token_needs_the_scope(world: World) -> None:
     made = written(world, "owner")
-    assert made["files"][0]["link"]
+    assert files_of(made)[0]["link"]
     reader = token(world, "owner")
     response = post(
         signed_in(world, "nobody"),
@@ -161,7 +182,7 @@ def test_a_schedule_orders_and_ends(world: World) -> None:
 
 
 def test_links_are_refused_with_a_code(world: World, settings: Settings) -> None:
-    link = written(world, "viewer-b")["files"][0]["link"]["url"]
+    link = files_of(written(world, "viewer-b"))[0]["link"]["url"]
     assert fetched(link[:-2])[0] == 404
     world.made["viewer-b"].is_active = False
     world.made["viewer-b"].save()

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import AccessToken, Application
@@ -232,6 +233,19 @@ def test_an_unexpected_error_is_masked(
     }
     assert b"secret text" not in response.content
     assert "secret text" in caplog.text
+
+
+def test_a_statement_that_takes_too_long_before_the_document_is_told_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(60)")
+
+    monkeypatch.setattr("graphql_api.context.STATEMENT_TIMEOUT_MS", 2_000)
+    monkeypatch.setattr("allocation.selectors.publications.current", slow)
+    response = post(signed_in(world, "owner"), NAME)
+    assert (response.status_code, code_of(response)) == (503, "TIMEOUT")
 
 
 def test_the_ide_is_for_debugging_only(world: World, settings: object) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
@@ -30,7 +31,7 @@ from accounts.models import (
     TreeVersion,
     User,
 )
-from allocation.models import Cluster, RunLocation, Service
+from allocation.models import Cluster, PackageService, RunLocation, Service, ServiceCoverage
 from tests.factories import publications
 from tests.factories.hierarchy import month
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Model
 
-    from allocation.models import Publication
+    from allocation.models import AllocationRun, Publication
 
 T = TypeVar("T")
 LONG_AGO = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
@@ -78,6 +79,14 @@ class Leaf:
     line: int
     ug: int
     estimated_ug: int
+
+
+class Rule(NamedTuple):
+    """A row of coverage.csv; None stands for all services without a row of their own."""
+
+    service: str | None
+    covered: bool = True
+    threshold_kg: Decimal = Decimal(0)
 
 
 @dataclass
@@ -189,7 +198,7 @@ class World:
     def close_tree(self) -> None:
         closure.rebuild(directory_ids=[d.pk for d in self.made.values() if isinstance(d, ResourceDirectory)])
 
-    def publish(
+    def publish(  # noqa: PLR0913 what a month is made of
         self,
         provider: str,
         on: dt.date,
@@ -197,10 +206,12 @@ class World:
         *,
         locations: dict[str, dict[str, Any]],
         number: int = 1,
+        coverage: Iterable[Rule] = (),
     ) -> Publication:
         """Publish a month with these ledger rows, through the real roll-up writers."""
         rows = list(leaves)
         run = publications.ready_run(self.made[provider], on, at=LONG_AGO)
+        self._cover(run, coverage, {leaf.service for leaf in rows})
         for code, fields in locations.items():
             RunLocation.objects.create(
                 run=run, cluster=self.made[code], **({"facility_wh": 1, "it_wh": 1, "zero_emission": False} | fields)
@@ -223,6 +234,23 @@ class World:
         made = publications.show(run, at=LONG_AGO + dt.timedelta(days=400 + number))
         self.leaves = [leaf for leaf in self.leaves if (leaf.provider, leaf.month) != (provider, on)] + rows
         return made
+
+    def _cover(self, run: AllocationRun, coverage: Iterable[Rule], services: set[str]) -> None:
+        """Write coverage.csv, and services.csv with it."""
+        PackageService.objects.bulk_create(
+            PackageService(package=run.package, row=row, service=self.made[code], kind="standard", unit="h")
+            for row, code in enumerate(sorted(services), start=2)
+        )
+        ServiceCoverage.objects.bulk_create(
+            ServiceCoverage(
+                package=run.package,
+                row=row,
+                service=None if rule.service is None else self.made[rule.service],
+                covered=rule.covered,
+                threshold_kg=rule.threshold_kg,
+            )
+            for row, rule in enumerate(coverage, start=2)
+        )
 
     def resource_group(self, account: str, code: str) -> ResourceGroup:
         key = f"{account}/{code}"
@@ -310,7 +338,9 @@ def small_world() -> World:
 ACCOUNTS = {"p": ("mover", "deep", "still", "direct", "alone"), "q": ("southern",)}
 
 
-def publish_month(world: World, provider: str, on: dt.date, *, number: int = 1, factor: int = 1) -> Publication:
+def publish_month(  # noqa: PLR0913 what a month is drawn from
+    world: World, provider: str, on: dt.date, *, number: int = 1, factor: int = 1, coverage: Iterable[Rule] = ()
+) -> Publication:
     """Publish one month of the small world; `factor` multiplies every amount."""
     clusters = [f"{provider}-{code}" for code in ("east", "west", "edge")]
     rows = leaves_of(
@@ -328,6 +358,7 @@ def publish_month(world: World, provider: str, on: dt.date, *, number: int = 1, 
         on,
         rows,
         number=number,
+        coverage=coverage,
         locations={
             f"{provider}-east": {"name": "East", "kind": "region", "region": "r-east", "country": "DE"},
             f"{provider}-west": {"name": "West", "kind": "region", "region": "r-west", "country": "IE"},

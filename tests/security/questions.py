@@ -85,7 +85,8 @@ EXPLAINED = """query($id: ID!, $month: Month!) {
       postings { amount rows { row } }
       steps { from { code } to { code } members rows { row } } } } }"""
 FACTORS = f"{{ emissionFactors {{ {PAGE} edges {{ node {{ value }} }} }} }}"
-_EXPORT = """id node { id } filesAll filesWritten percent rows sizeBytes files { rows sizeBytes link { url } }"""
+_EXPORT = """id node { id } filesAll filesWritten percent rows sizeBytes
+  files(first: 10) { edges { node { rows sizeBytes link { url } } } }"""
 EXPORTS = f"""{{ exports {{ {PAGE} edges {{ node {{ {_EXPORT} }} }} }}
   exportSchedules {{ {PAGE} edges {{ node {{ id node {{ id }} latestExport {{ id }} }} }} }} }}"""
 EXPORT_BY_ID = f"query($id: ID!) {{ node(id: $id) {{ id ... on Export {{ {_EXPORT} }} }} }}"

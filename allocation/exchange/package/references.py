@@ -27,6 +27,14 @@ _UNKNOWN: Final[Mapping[str, str]] = {
     "markets": "UNKNOWN_MARKET",
 }
 _CLUSTER_OR_REGION: Final = ("clusters", "regions")
+_BEARING: Final = (
+    ("racks", "service"),
+    ("rack_use", "service"),
+    ("machines", "service"),
+    ("service_use", "consumer"),
+    ("cross_use", "consumer"),
+)
+"""Where a service gets emissions from."""
 _OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "site": ("sites",),
     "rack": ("racks",),
@@ -68,6 +76,7 @@ def check_references(header: Header, tables: Mapping[str, pd.DataFrame], finding
     _check_roles(tables, findings)
     _check_step_down(header, codes, findings)
     _check_uncertainties(tables, findings)
+    _check_coverage(tables, findings)
 
 
 def _rows(frame: pd.DataFrame, *names: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
@@ -157,3 +166,14 @@ def _check_uncertainties(tables: Mapping[str, pd.DataFrame], findings: Findings)
         if factor is not None and percents.setdefault(factor, percent) != percent:
             message = f"factor {shown(factor)} has an uncertainty of {percents[factor]} % already"
             findings.reject("FACTOR_CONFLICT", "uncertainties.csv", message, row=row, field="factor_percent")
+
+
+def _check_coverage(tables: Mapping[str, pd.DataFrame], findings: Findings) -> None:
+    """A service that is not covered bears nothing: what is measured of it would be neither told nor left out."""
+    coverage = tables["coverage"]
+    left_out = frozenset(coverage["service"][coverage["covered"].eq(other=False)])
+    for name, column in _BEARING:
+        for row, (service,) in _rows(tables[name], column):
+            if service is not None and service in left_out:
+                message = f"{column} {shown(service)} is not covered according to coverage.csv"
+                findings.reject("COVERAGE_CONFLICT", TABLES[name].file, message, row=row, field=column)

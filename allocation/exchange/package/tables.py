@@ -55,6 +55,8 @@ def read_table(table: Table, text: str, findings: Findings) -> pd.DataFrame:
         _check_factor(sheet, columns)
     if table.name == "cross_use":
         _check_clusters(sheet, columns)
+    if table.name == "coverage":
+        _check_coverage(sheet, columns)
     frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
     frame["row"] = pd.Series(sheet.numbers, dtype="int64")
     return frame
@@ -169,6 +171,18 @@ def _check_clusters(sheet: _Sheet, columns: Mapping[str, list[Value]]) -> None:
         if number not in sheet.faulty and cluster == other:
             message = f"consumer_cluster {shown(str(other))} is the cluster itself: see service_use.csv"
             sheet.refuse("BAD_VALUE", message, number, "consumer_cluster")
+
+
+def _check_coverage(sheet: _Sheet, columns: Mapping[str, list[Value]]) -> None:
+    """Report rows that leave services out without naming one, or have a threshold for what is not covered."""
+    rows = zip(sheet.numbers, columns["service"], columns["covered"], columns["threshold_kg"], strict=True)
+    for number, service, covered, threshold_kg in rows:
+        if number in sheet.faulty or covered is not False:
+            continue
+        if service is None:
+            sheet.refuse("MISSING_VALUE", "service: what is not covered is named", number, "service")
+        if threshold_kg:
+            sheet.refuse("BAD_VALUE", "threshold_kg: what is not covered has no threshold", number, "threshold_kg")
 
 
 def _check_factor(sheet: _Sheet, columns: Mapping[str, list[Value]]) -> None:

@@ -24,7 +24,16 @@ from allocation.exchange.package.findings import Findings
 from allocation.exchange.package.reading import read_package
 from allocation.exchange.read import read_activity, read_usage, used_services
 from allocation.exchange.store import MODELS
-from allocation.models import Cluster, MethodologyVersion, Package, PackageAccount, Region, Service, UsageRow
+from allocation.models import (
+    Cluster,
+    MethodologyVersion,
+    Package,
+    PackageAccount,
+    Region,
+    Service,
+    ServiceCoverage,
+    UsageRow,
+)
 from allocation.services.packages import LoadReport, load_package
 from allocation.services.system import system
 from tests.allocation.exchange.sample import MANIFEST, Sample, Style
@@ -335,3 +344,44 @@ def _partitions_go_with_the_test() -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'allocation_usagerow'::regclass")
         assert Decimal(cursor.fetchone()[0]) == UsageRow.objects.values("package").distinct().count()
+
+
+def test_coverage_is_stored_and_read_and_counts_as_content(tmp_path: Path) -> None:
+    without = loaded(Sample().write(tmp_path / "without"))
+    sample = Sample()
+    sample.tables["services"].append(["s3", "h", ""])
+    plain = loaded(sample.write(tmp_path / "plain"))
+    sample.tables["coverage"] = [["service", "covered", "threshold_kg"], ["", "", "0.5"], ["s3", "false", ""]]
+    package = loaded(sample.write(tmp_path / "covered"))
+    assert (without.number, plain.number, package.number) == (1, 2, 3)
+    stored = ServiceCoverage.objects.filter(package=package).values_list(
+        "row", "service__code", "covered", "threshold_kg"
+    )
+    assert list(stored) == [(2, None, True, Decimal("0.5")), (3, "s3", False, Decimal(0))]
+    frame = read_activity(package).tables["coverage"]
+    assert frame[["service", "covered", "threshold_kg"]].to_numpy().tolist() == [
+        [None, True, Decimal("0.5")],
+        ["s3", False, Decimal(0)],
+    ]
+    assert not ServiceCoverage.objects.filter(package=plain).exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "code", "file"),
+    [
+        ([["", "false", ""]], "MISSING_VALUE", "coverage.csv"),
+        ([["s3", "false", "1"]], "BAD_VALUE", "coverage.csv"),
+        ([["s3", "true", "-1"]], "NEGATIVE_VALUE", "coverage.csv"),
+        ([["s3", "true", "1"], ["s3", "true", "2"]], "DUPLICATE_KEY", "coverage.csv"),
+        ([["s9", "true", "1"]], "UNKNOWN_SERVICE", "coverage.csv"),
+        ([["s1", "false", ""]], "COVERAGE_CONFLICT", "racks.csv"),
+        ([["s1", "false", ""]], "COVERAGE_CONFLICT", "rack_use.csv"),
+    ],
+)
+def test_coverage_that_contradicts_is_rejected(tmp_path: Path, rows: list[list[str]], code: str, file: str) -> None:
+    sample = Sample()
+    sample.tables["services"].append(["s3", "h", ""])
+    sample.tables["coverage"] = [["service", "covered", "threshold_kg"], *rows]
+    report = load(sample.write(tmp_path))
+    assert report.rejected
+    assert (code, file) in {(finding.code, finding.file) for finding in report.findings}
