@@ -73,6 +73,6 @@ DROP_MOVES = "DROP FUNCTION allocation_moves(text[], bigint[], date, date, date)
 
 class Migration(migrations.Migration):
 
-    dependencies = [("allocation", "0015_keys_of_visible_rows")]
+    dependencies = [("allocation", "0016_coverage")]
 
     operations = [migrations.RunSQL(MOVES, DROP_MOVES)]
