@@ -21,7 +21,6 @@ from strawberry.types.graphql import OperationType
 from accounts import policies
 from accounts.services import allowances
 from accounts.web_role import tell_viewer
-from allocation.policies import role_kinds
 from allocation.selectors import publications
 from graphql_api import credentials, requests
 from graphql_api.context import Context, in_short_transaction
@@ -175,12 +174,13 @@ def _recognise(request: HttpRequest, now: datetime, correlation_id: str) -> Cont
         raise RefusedError(f"The token lacks the scope {READ_SCOPE}.", Code.INSUFFICIENT_SCOPE, scope=READ_SCOPE)
     tell_viewer(found.user.pk)
     viewer = policies.viewer_of(user=found.user, now=now)
+    published, role_kinds = publications.opening(viewer=viewer)
     return Context(
         request=request,
         user=found.user,
         viewer=viewer,
-        published=publications.current(),
-        role_kinds=role_kinds(viewer=viewer),
+        published=published,
+        role_kinds=role_kinds,
         now=now,
         correlation_id=correlation_id,
         scopes=found.scopes,

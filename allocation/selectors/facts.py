@@ -10,9 +10,10 @@ from django.db import connection
 
 from allocation.policies import JOINED, LEFT, View, visible_parts
 from allocation.selectors.amounts import COLUMNS, ledger_sums_sql
+from allocation.selectors.published_tree import members_then
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from allocation.policies import Asked, Question
 
@@ -228,9 +229,14 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Facts:
         account_id, resource_group_id, quality and `COLUMNS`. There may be several rows of the same dimensions.
     """
     parts = visible_parts(question, asked)
-    # As-is, groups are those of today: each account's, found through the account.
-    detail = Detail.ACCOUNT if (question.view, cut.detail) == (View.AS_IS, Detail.GROUP) else cut.detail
-    before, branches = _BY_DETAIL[detail](parts.names, cut)
+    # As-is, groups are those of today, and as-of those of the publication: each account's, found through the account.
+    as_of = question.view is View.AS_WAS and question.published.moment is not None
+    moved = as_of or question.view is View.AS_IS
+    detail = Detail.ACCOUNT if moved and cut.detail is Detail.GROUP else cut.detail
+    if detail in _BY_CONTAINER:
+        before, branches = _BY_CONTAINER[detail](parts.names, cut)
+    else:
+        before, branches = _BY_ACCOUNT[detail](parts.names, cut, _members(parts.names, as_of=as_of))
     text = f"{parts.text}{before}, fact AS ({' UNION ALL '.join(branches)})"
     if question.view is View.AS_IS:
         text = f"{parts.text}{before}, found AS ({' UNION ALL '.join(branches)}), {_REGROUPED}"
@@ -239,7 +245,8 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Facts:
 
 
 # Today's group of an account stands for its group, where the viewer knows today's tree. Where accounts are told apart,
-# those that left are dropped; in the totals of containers they are taken off.
+# those that left are dropped; in the totals of containers they are taken off where there is something to take them off:
+# what the database hides is not made a number below zero.
 _SIGN = f"CASE WHEN found.key >= {LEFT} THEN -1 ELSE 1 END"
 _REGROUPED_AMOUNTS = ", ".join(f"{_SIGN} * found.{column} AS {column}" for column in COLUMNS)
 _REGROUPED = f"""fact AS (
@@ -251,7 +258,10 @@ _REGROUPED = f"""fact AS (
     LEFT JOIN accounts_accountmembership today ON today.account_id = found.account_id
         AND today.superseded_by_id IS NULL
         AND daterange(today.valid_from, today.valid_to) @> %(today)s::date
-    WHERE found.account_id IS NULL OR (found.key < {LEFT} AND NOT EXISTS (
+    WHERE (found.account_id IS NULL AND (found.key < {LEFT} OR EXISTS (
+        SELECT FROM found AS taken_from
+        WHERE taken_from.key = found.key - {LEFT} AND taken_from.provider_id = found.provider_id
+            AND taken_from.month = found.month))) OR (found.key < {LEFT} AND NOT EXISTS (
         SELECT FROM asked
         WHERE asked.key = found.key + {LEFT} AND asked.node_id = found.account_id AND asked.months @> found.month))
 )"""  # noqa: S608 fixed texts
@@ -305,11 +315,17 @@ def _of_groups(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
     return before, branches
 
 
-def _of_accounts(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
-    before, branches = "", []
+def _members(wanted: Collection[str], *, as_of: bool) -> str:
+    """The accounts in the visible parts, by the tree as it is known today or was published; nothing where none are."""
     members = [text for part, text in _MEMBERS.items() if part in wanted]
+    if not members:
+        return ""
+    return members_then(wanted, _MEMBERS) if as_of else f", member AS MATERIALIZED ({' UNION ALL '.join(members)})"
+
+
+def _of_accounts(wanted: frozenset[str], cut: Cut, members: str) -> tuple[str, list[str]]:
+    before, branches = members, []
     if members:
-        before = f", member AS MATERIALIZED ({' UNION ALL '.join(members)})"
         found = {"group": "part.group_id", "account": "part.account_id", "amounts": _AMOUNTS}
         branches.append(_ROLLUP.format(**_ACCOUNTS, **found, part="member", restricted=_conditions(cut.restricted)))
     if "part_resource_group" in wanted:
@@ -318,11 +334,9 @@ def _of_accounts(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
     return before, branches
 
 
-def _of_resource_groups(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
-    before, branches = "", []
-    members = [text for part, text in _MEMBERS.items() if part in wanted]
+def _of_resource_groups(wanted: frozenset[str], cut: Cut, members: str) -> tuple[str, list[str]]:
+    before, branches = members, []
     if members:
-        before = f", member AS MATERIALIZED ({' UNION ALL '.join(members)})"
         branches.append(_ledger("member", cut, same="", group=True, account=True, resource_group=True))
     if "part_resource_group" in wanted:
         before += f", loose_stay AS MATERIALIZED ({_LOOSE})"
@@ -330,12 +344,8 @@ def _of_resource_groups(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str
     return before, branches
 
 
-_BY_DETAIL = {
-    Detail.NODE: _of_nodes,
-    Detail.GROUP: _of_groups,
-    Detail.ACCOUNT: _of_accounts,
-    Detail.RESOURCE_GROUP: _of_resource_groups,
-}
+_BY_CONTAINER = {Detail.NODE: _of_nodes, Detail.GROUP: _of_groups}
+_BY_ACCOUNT = {Detail.ACCOUNT: _of_accounts, Detail.RESOURCE_GROUP: _of_resource_groups}
 _ONE_RESOURCE_GROUP = " AND total.resource_group_id = part.resource_group_id"
 
 
@@ -366,14 +376,11 @@ def _ledger(  # noqa: PLR0913 one flag for each column
 def count_accounts(question: Question, *, asked: Asked) -> int:
     """How many accounts lie in the visible parts: those whose ledger rows a fine breakdown would read."""
     parts = visible_parts(question, asked)
-    members = [text for part, text in _MEMBERS.items() if part in parts.names]
+    members = _members(parts.names, as_of=False)
     if not members:
         return 1
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"{parts.text}, member AS ({' UNION ALL '.join(members)}) SELECT count(DISTINCT account_id) FROM member",  # noqa: S608 fixed texts
-            parts.params,
-        )
+        cursor.execute(f"{parts.text}{members} SELECT count(DISTINCT account_id) FROM member", parts.params)  # noqa: S608 fixed texts
         row = cursor.fetchone()
     return int(row[0]) if row else 0
 

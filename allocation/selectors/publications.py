@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
+
+from allocation.policies import ROLE_KINDS
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from accounts.months import Period
+    from accounts.policies import Viewer
 
 
 _SETTLE_SECONDS = 4
@@ -64,7 +67,7 @@ _UNFINISHED = """(
 )"""
 _CURRENT = f"""
 WITH unfinished AS MATERIALIZED {_UNFINISHED}
-SELECT publication.xmin IN (SELECT transactionid FROM unfinished),
+SELECT publication.xmin IN (SELECT transactionid FROM unfinished) AS settling,
        publication.id, publication.run_id, publication.provider_id, publication.month, publication.tree_version_id
 FROM allocation_publishedmonth pointer
 JOIN allocation_publication publication ON publication.id = pointer.publication_id
@@ -82,18 +85,38 @@ ORDER BY latest.provider_id, latest.month
 """  # noqa: S608 fixed texts
 
 
+class Opening(NamedTuple):
+    """What a request has to know before its first question: what is published, and `Question.role_kinds`."""
+
+    published: Published
+    role_kinds: frozenset[str]
+
+
+_OPENING = f"""
+SELECT pinned.*, ARRAY({ROLE_KINDS})
+FROM (SELECT true) AS always LEFT JOIN ({_CURRENT}) AS pinned ON true ORDER BY pinned.provider_id, pinned.month
+"""  # noqa: S608 fixed texts
+
+
+def opening(*, viewer: Viewer) -> Opening:
+    """Pin what is published now and find out where the viewer's roles stand; one statement."""
+    rows = _settled(_OPENING, {"viewer": viewer.user_id, "now": viewer.now})
+    pins = tuple(Pin(*pin) for _, *pin, _ in rows if pin[0] is not None)
+    return Opening(Published(pins), frozenset() if viewer.is_operator else frozenset(rows[0][-1]))
+
+
 def current() -> Published:
     """Pin what is published now; one statement, so that all pointers are read at one moment."""
-    return Published(_settled(_CURRENT, {}))
+    return Published(tuple(Pin(*pin) for _, *pin in _settled(_CURRENT, {})))
 
 
 def as_of(*, moment: datetime) -> Published:
     """Pin what was published at a moment, whatever was restated since."""
-    return Published(_settled(_AS_OF, {"moment": moment}), moment)
+    return Published(tuple(Pin(*pin) for _, *pin in _settled(_AS_OF, {"moment": moment})), moment)
 
 
-def _settled(statement: str, params: dict[str, datetime]) -> tuple[Pin, ...]:
-    """Read pins, again until none of them is settling: a matter of microseconds, as a rule of none.
+def _settled(statement: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Read rows of pins, again until none of them is settling: a matter of microseconds, as a rule of none.
 
     Raises:
         TimeoutError: somebody's commit does not come to its end.
@@ -102,9 +125,9 @@ def _settled(statement: str, params: dict[str, datetime]) -> tuple[Pin, ...]:
     while True:
         with connection.cursor() as cursor:
             cursor.execute(statement, params)
-            rows = cursor.fetchall()
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
         if not any(settling for settling, *_ in rows):
-            return tuple(Pin(*pin) for _, *pin in rows)
+            return rows
         if time.monotonic() > deadline:
             raise TimeoutError("a publication is being committed, and does not come to its end")
         time.sleep(_SETTLE_PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""B2: roll-ups of a large enterprise over HTTP, one client, against SQL by hand; B3, B4, B6 on the same data."""
+"""B2: roll-ups of a large enterprise over HTTP, one client, against SQL by hand; RLS, B3, B4, B6 on the same data."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from carbon.services import Services, answers, api
 from tests.benchmarks.changes import change_figures
 from tests.benchmarks.client import Client, token_of
 from tests.benchmarks.crowd import crowd_figures
+from tests.benchmarks.defence import defence_figures
 from tests.benchmarks.enterprise import CODE, Shape, build
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.peers.cloud_carbon import cloud_carbon_figures
@@ -61,6 +62,8 @@ def reading_figures(chosen: argparse.Namespace, folder: Path) -> list[Figure]:
         node = root["hierarchyNode"]["id"]
         if "B2" in chosen.only:
             figures += _questions(client, large, chosen, work, node)
+        if "RLS" in chosen.only:
+            figures += defence_figures(client, months=chosen.months, times=chosen.times, work=work, node=node)
         if "B4" in chosen.only:
             figures += viewer_figures(url, large, chosen.months, node, chosen.times)
         if "B3" in chosen.only:

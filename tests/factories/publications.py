@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connection
 
+from accounts.models import TreeVersion
 from allocation.models import (
     AllocationRun,
     Cause,
@@ -105,6 +106,7 @@ def point_to(run: AllocationRun, *, at: datetime, again: Cause = Cause.DATA) -> 
         provider=run.provider,
         month=run.month,
         run=run,
+        tree_version=TreeVersion.objects.order_by("-pk").first(),
         restates=pointer.publication if pointer else None,
         cause=again if pointer else Cause.FIRST,
         published_at=at,

@@ -13,7 +13,7 @@ from accounts.models import User
 from accounts.months import format_month, shift
 from allocation.policies import Kind, NodeKey
 from graphql_api.types.nodes import id_of
-from tests.security.model import DIRECTORY, ENTERPRISE, MISCELLANEOUS, Node
+from tests.security.model import ACCOUNT, DIRECTORY, ENTERPRISE, MISCELLANEOUS, RESOURCE_GROUP, Node
 from tests.security.worlds import MONTHS, World
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 PAGE = 6
 _MONTHS_ALONE = """
 fragment Seen on HierarchyNode { emissions(period: $period, asOf: $moment) { complete } ...Months }
-fragment Months on HierarchyNode { now: emissions(period: $period) { byMonth { emissions { microgramsCO2e } } } }"""
+fragment Months on HierarchyNode {
+  now: emissions(period: $period) { byMonth { emissions { microgramsCO2e } } }
+  asIs: emissions(period: $period, view: AS_IS) { byMonth { emissions { microgramsCO2e } } }
+}"""
 _FRAGMENT = """
 fragment Seen on HierarchyNode {
   id name access path { id name }
@@ -77,12 +80,8 @@ class Api:
         fragment = _FRAGMENT if self.policies else _MONTHS_ALONE
         variables["moment"] = self.moment.isoformat()
         variables["period"] = {"from": format_month(MONTHS[0]), "until": format_month(shift(MONTHS[-1], 1))}
-        body = {
-            "query": f"query({names}, $period: PeriodInput!, $moment: DateTime!) {{ {fields} }} {fragment}",
-            "variables": variables,
-        }
-        response = self.client.post("/graphql/", data=json.dumps(body), content_type="application/json")
-        answer = json.loads(response.content)
+        document = f"query({names}, $period: PeriodInput!, $moment: DateTime!) {{ {fields} }} {fragment}"
+        answer = self.ask(document, **variables)
         if "errors" in answer:
             raise AssertionError(f"world {self.world.seed}, {self.person}: {answer['errors'][:2]}")
         for number, node in enumerate(nodes):
@@ -90,6 +89,15 @@ class Api:
                 self._compare_node(node, answer["data"][f"n{number}"])
             else:
                 self._compare_forgotten(node, answer["data"][f"n{number}"])
+
+    def ask(self, document: str, **variables: object) -> dict[str, Any]:
+        """The whole answer, errors included."""
+        body = {"query": document, "variables": variables}
+        answer = json.loads(
+            self.client.post("/graphql/", data=json.dumps(body), content_type="application/json").content
+        )
+        assert isinstance(answer, dict)
+        return answer
 
     def differ(self, *, leak: bool, about: str) -> None:
         """Note a difference."""
@@ -139,6 +147,37 @@ class Api:
             expected = sum(self.expected_ug(part, [month]) for part in whole)
             found = int(point["emissions"]["microgramsCO2e"] or 0)
             self.equal(f"{node} in {month}, policy forgotten", found, expected)
+        if answer is not None and node.kind != ENTERPRISE:
+            for month, point in zip(MONTHS, answer["asIs"]["byMonth"], strict=True):
+                found = int(point["emissions"]["microgramsCO2e"] or 0)
+                self.equal(f"{node} as is in {month}, policy forgotten", found, self._regrouped_ug(node, month))
+
+    def _regrouped_ug(self, node: Node, month: date) -> int:
+        """By today's tree, if the viewer sees the node in it, of what the database shows.
+
+        What stood there before, if that is seen as a whole, and every account that came since, if that is.
+        """
+        model, today = self.world.model, self.this_month
+        if not self._sees(node, today) or node.kind in {ACCOUNT, RESOURCE_GROUP}:
+            return self.expected_ug(node, [month]) if self._whole(node, month) else 0
+        shown = [model.shown(provider, month) for provider in set(model.accounts.values())]
+        return sum(
+            ug
+            for publication in shown
+            if publication is not None
+            for leaf, ug in publication.figures.items()
+            if model.stands_below(leaf.resource_group, node, today)
+            and (
+                self._whole(node, month)
+                if model.stands_below(leaf.resource_group, node, month)
+                else (model.resource_groups[leaf.resource_group], month) in self.numbers
+            )
+        )
+
+    @property
+    def this_month(self) -> date:
+        """The month of today."""
+        return date(self.world.now.year, self.world.now.month, 1)
 
     def _identities(self) -> set[str]:
         nodes = {node for node, _ in self.named} | (set(self.world.model.nodes()) if self.operator else set())
@@ -186,7 +225,7 @@ class Api:
 
     def _compare_views(self, node: Node, as_is: dict[str, Any], as_of: dict[str, Any]) -> None:
         """By today's tree, and as it was published on a date, where the node is seen as a whole."""
-        model, today = self.world.model, date(self.world.now.year, self.world.now.month, 1)
+        model, today = self.world.model, self.this_month
         for month, is_now, was in zip(MONTHS, as_is["byMonth"], as_of["byMonth"], strict=True):
             expected = model.total_ug(
                 self.person, node, [month], self.world.now, tree_month=today, visible=self.numbers, seen=self.seen

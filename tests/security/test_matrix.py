@@ -37,7 +37,22 @@ from accounts.models import AuditEntry, NodeKind, NodeRef, ResourceDirectory, Us
 from accounts.months import Period, format_month, shift
 from accounts.policies import viewer_of
 from accounts.services.refusal import NotFound
-from allocation.models import AllocationRun, Export, ExportFormat, ExportLayout, Service, Target, TargetKind
+from allocation.models import (
+    AllocationRun,
+    AssuranceLevel,
+    Cause,
+    Export,
+    ExportFormat,
+    ExportLayout,
+    GlobalWarmingPotential,
+    MethodologyVersion,
+    Publication,
+    Restatement,
+    Service,
+    Target,
+    TargetKind,
+    VerificationStatement,
+)
 from allocation.selectors.amounts import Method, Scope
 from allocation.services import exporting, exports
 from allocation.services.targets import Aim, set_target
@@ -47,7 +62,7 @@ from tests.security import questions
 from tests.security.api import identity
 from tests.security.exhibit import AFTER, BEFORE, DEPUTY, DIRECT, ELSEWHERE, INSIDE, MOVER, STAYER, A, B, exhibit, hold
 from tests.security.model import ACCOUNT, DIRECTORY, ENTERPRISE, GROUP, RESOURCE_GROUP, Node
-from tests.security.publishing import publish
+from tests.security.publishing import LONG_AGO, publish
 from tests.security.worlds import MONTHS, World
 
 if TYPE_CHECKING:
@@ -138,10 +153,49 @@ def built(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
         ResourceDirectory.objects.filter(pk=9301).update(name="Exhibit one")
         for month in MONTHS[:-2]:
             publish(world, next(iter(world.model.accounts.values())), month)
+            vouched_for(month)
+        asked_for_again(MONTHS[0])
         world.now += timedelta(hours=1)
         world.actors = actors(world)
         yield world
         transaction.set_rollback(True)
+
+
+def vouched_for(month: date) -> None:
+    """Give the published month a statement of a verifier and a factor, and its method its binding force."""
+    publication = Publication.objects.get(current_for__month=month)
+    package = publication.run.package
+    MethodologyVersion.objects.filter(pk=package.methodology_version_id).update(bound_at=LONG_AGO)
+    GlobalWarmingPotential.objects.create(package=package, row=1, gwp_set="AR6", gas="CH4", gwp=28)
+    statement = VerificationStatement.objects.create(
+        provider=publication.provider,
+        verifier=f"Verifier of {month}",
+        standard="ISO 14064-3:2019",
+        level=AssuranceLevel.LIMITED,
+        scope="all of it",
+        period_from=month,
+        period_until=shift(month, 1),
+        document_url="https://verifier.example/",
+        issued_on=month,
+        recorded_at=LONG_AGO,
+    )
+    statement.verified.create(publication=publication)
+
+
+def asked_for_again(month: date) -> None:
+    """Let a restatement wait for a second operator."""
+    publication = Publication.objects.get(current_for__month=month)
+    Restatement.objects.create(
+        provider=publication.provider,
+        month=month,
+        run=publication.run,
+        replaces=publication,
+        cause=Cause.DATA,
+        reason="x",
+        proposed_at=LONG_AGO,
+        largest_difference_ppm=50_000,
+        approval_because="x",
+    )
 
 
 @pytest.fixture
@@ -354,7 +408,8 @@ def test_runs_and_restatements_tell_customers_nothing_of_others(world: World) ->
             if not any((node, month) in seen or _sees_below(world, seen, node, month) for month in MONTHS):
                 told = [(edge["node"]["change"], edge["node"]["leaves"]) for edge in answer["restatements"]["edges"]]
                 assert figures(list(map(list, told))) == [], actor
-        assert (data(world, actor, questions.PROPOSED)["restatementProposals"] is None) == (actor != "operator")
+        proposals = data(world, actor, questions.PROPOSED)["restatementProposals"]
+        assert (proposals and figures(proposals)) == ([5] if actor == "operator" else None), actor
 
 
 def test_a_figure_is_explained_to_those_who_see_it(world: World) -> None:
@@ -386,13 +441,48 @@ def test_a_figure_is_explained_to_those_who_see_it(world: World) -> None:
                     assert answer["data"]["explain"]["lines"] == [], (actor, node)
 
 
-def test_methods_factors_and_coverage_are_no_way_around(world: World) -> None:
+@pytest.mark.parametrize("question", ["methods", "factors", "coverage"])
+def test_what_a_provider_tells_its_customers_is_the_same_for_all_of_them(world: World, question: str) -> None:
+    """Whoever knows a node of the provider is told what the operator is told, and a stranger that there is nothing."""
+    given = {"period": one_month(AFTER[0])} if question == "coverage" else {}
+    everything = data(world, "operator", questions.DOCUMENTS[question], **given)
+    assert all(listed(everything)), question
+    every = offered(everything)
     for actor in world.actors:
-        asked: list[tuple[str, dict[str, Any]]] = [(questions.METHODS, {}), (questions.FACTORS, {})]
-        asked.append((questions.COVERED, {"period": one_month(AFTER[0])}))
-        for document, given in asked:
-            answer = data(world, actor, document, **given)
-            assert "microgramsCO2e" not in json.dumps(answer)
+        told = data(world, actor, questions.DOCUMENTS[question], **given)
+        if actor == "stranger":
+            assert not any(listed(told)), actor
+            continue
+        # Which services there are is read from the totals of directories: only who sees one is told.
+        assert offered(told) <= every, actor
+        assert told == everything, actor
+
+
+def offered(answer: dict[str, Any]) -> set[str]:
+    """Take the services out of an answer about coverage."""
+    (found,) = answer.values()
+    return {service["code"] for provider in found.get("providers", ()) for service in provider.pop("services", ())}
+
+
+def listed(answer: dict[str, Any]) -> list[list[Any]]:
+    """The lists of an answer."""
+    (found,) = answer.values()
+    return [found["edges"]] if "edges" in found else [found["providers"]]
+
+
+def test_what_was_verified_is_told_with_the_figures_that_it_is_about(world: World) -> None:
+    document = questions.of_nodes(questions.OF_A_NODE["what was verified"], len(ASKED))
+    given = {f"i{number}": identity(node) for number, node in enumerate(ASKED)}
+    for month in (BEFORE[1], AFTER[1]):
+        for actor, person in world.actors.items():
+            answer = data(world, actor, document, **given, period=one_month(month))
+            seen = world.model.numbers(person, world.now)
+            for number, node in enumerate(ASKED):
+                told = answer[f"n{number}"]
+                names = [] if told is None else [one["verifier"] for one in told["emissions"]["verificationStatements"]]
+                part = world.model.total_ug(person, node, [month], world.now) > 0
+                shown = actor == "operator" or (node, month) in seen or part
+                assert names == ([f"Verifier of {month}"] if shown else []), (actor, node, month)
 
 
 def aimed(world: World) -> Target:
@@ -506,7 +596,7 @@ def test_a_change_is_refused_in_one_voice_to_everybody_without_the_right(world: 
         "account": identity(Node(ACCOUNT, MOVER)),
         "delegation": global_id("Delegation", world.model.delegations[0].id),
         "run": global_id("AllocationRun", AllocationRun.objects.latest("pk").pk),
-        "proposal": global_id("RestatementProposal", 1),
+        "proposal": global_id("RestatementProposal", Restatement.objects.get().pk),
         "export": global_id("Export", ordered(world, "operator").pk),
         "target": global_id("Target", aimed(world).pk),
     }
