@@ -12,7 +12,6 @@ from django.utils import timezone
 from accounts.policies import viewer_of
 from accounts.services.refusal import Refusal
 from allocation.models import Cause
-from allocation.services.proof import ProofError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,5 +68,5 @@ def _ask_one(
 ) -> None:
     try:
         admin.message_user(request, service(viewer, row))
-    except (Refusal, ProofError) as error:
+    except Refusal as error:
         admin.message_user(request, f"{row}: {error}", messages.ERROR)

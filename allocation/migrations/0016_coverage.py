@@ -6,8 +6,8 @@ New columns are null everywhere: nothing that was published before is withheld, 
 import django.db.models.deletion
 from django.db import migrations, models
 
-# Adding a column to a parent adds it to its partitions. A run under way has partitions that are not attached yet: they
-# are made again when the run is taken up again.
+# Adding a column to a parent adds it to its partitions. A run under way has partitions that are not attached yet, and
+# goes on with them when it is taken up again.
 COLUMNS = """
 ALTER TABLE allocation_ledgerrow ADD COLUMN withheld smallint;
 ALTER TABLE allocation_accounttotal ADD COLUMN below_threshold bigint, ADD COLUMN not_covered bigint;
@@ -17,6 +17,20 @@ DROP_COLUMNS = """
 ALTER TABLE allocation_ledgerrow DROP COLUMN withheld;
 ALTER TABLE allocation_accounttotal DROP COLUMN below_threshold, DROP COLUMN not_covered;
 ALTER TABLE allocation_containertotal DROP COLUMN below_threshold, DROP COLUMN not_covered;
+"""
+
+
+APART = """
+DO $$
+DECLARE part record;
+BEGIN
+    FOR part IN SELECT oid::regclass AS name, relname LIKE 'allocation_ledgerrow%' AS ledger FROM pg_class
+        WHERE relkind = 'r' AND NOT relispartition AND relname ~ '^allocation_(ledgerrow|accounttotal)_[0-9]+$'
+    LOOP
+        EXECUTE format('ALTER TABLE %s ' || CASE WHEN part.ledger THEN 'ADD COLUMN withheld smallint'
+            ELSE 'ADD COLUMN below_threshold bigint, ADD COLUMN not_covered bigint' END, part.name);
+    END LOOP;
+END $$;
 """
 
 
@@ -41,4 +55,5 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunSQL(COLUMNS, DROP_COLUMNS),
+        migrations.RunSQL(APART, migrations.RunSQL.noop),
     ]

@@ -73,7 +73,7 @@ def _guarded(claim: Claim, work: Callable[[], None]) -> None:
         _record_rejection(claim, error)
         _end(claim, RunState.FAILED, error.findings[0].code, str(error))
     except ProofError as error:
-        _end(claim, RunState.FAILED, "PROOF_FAILED", str(error))
+        _end(claim, RunState.FAILED, error.code, str(error))
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
 
+from accounts.services.refusal import Refusal
 from allocation.exchange.write import LINE_CODES
 from allocation.models import AllocationRun, LedgerRow, RunChunk, RunProof, RunState, SpecialAccount
 from allocation.services import partitions
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from allocation.services.transitions import Claim
 
 
-class ProofError(Exception):
+class ProofError(Refusal):
     """The ledger does not hold what its sources say; the message names the first cluster and line."""
+
+    code = "PROOF_FAILED"
 
 
 @dataclass(frozen=True, slots=True)

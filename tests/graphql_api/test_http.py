@@ -238,12 +238,12 @@ def test_an_unexpected_error_is_masked(
 def test_a_statement_that_takes_too_long_before_the_document_is_told_so(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow() -> None:
+    def slow(**_of: object) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(60)")
 
     monkeypatch.setattr("graphql_api.context.STATEMENT_TIMEOUT_MS", 2_000)
-    monkeypatch.setattr("allocation.selectors.publications.current", slow)
+    monkeypatch.setattr("allocation.selectors.publications.opening", slow)
     response = post(signed_in(world, "owner"), NAME)
     assert (response.status_code, code_of(response)) == (503, "TIMEOUT")
 

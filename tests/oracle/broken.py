@@ -91,6 +91,7 @@ BEYOND = {
     ("PERIOD_GAP", "flag"),
     ("UNKNOWN_SOURCE", "package"),
     ("FACTOR_CONFLICT", "package"),
+    ("COVERAGE_CONFLICT", "package"),
 }
 # Every (code, severity) that section 7 knows.
 CODES = (
@@ -920,6 +921,41 @@ def _uncertainty_cases() -> Iterable[Broken]:
         yield _case(name, _package("MISSING_VALUE", file, 2), change=_row("uncertainties", **first | cells))
 
 
+def _coverage_cases() -> Iterable[Broken]:
+    code, file = "COVERAGE_CONFLICT", "coverage.csv"
+    threshold = {"service": "s1", "threshold_kg": "5"}
+    yield _case("coverage", change=_all(_row("coverage", **threshold), _row("coverage", service="s3", covered="false")))
+    yield _case(
+        "racks of a service left out",
+        *(_package(code, name, row) for name, row in (("racks.csv", 3), ("machines.csv", 2))),
+        change=_row("coverage", service="s2", covered="false"),
+    )
+    yield _case(
+        "service left out that uses others",
+        *(_package(code, name, row) for name, row in (("racks.csv", 5), ("rack_use.csv", 2), ("service_use.csv", 2))),
+        change=_row("coverage", service="s1", covered="false"),
+    )
+    yield _case(
+        "service left out that uses another cluster",
+        _package(code, "cross_use.csv", 2),
+        change=_all(
+            _row("cross_use", cluster="k2", service="s1", consumer_cluster="k1", consumer="s3", quantity="1"),
+            _row("coverage", service="s3", covered="false"),
+        ),
+    )
+    yield _case("everything left out", _package("MISSING_VALUE", file, 2), change=_row("coverage", covered="false"))
+    yield _case(
+        "threshold of a service left out",
+        _package("BAD_VALUE", file, 2),
+        change=_row("coverage", service="s3", covered="false", threshold_kg="5"),
+    )
+    yield _case(
+        "two thresholds",
+        _package("DUPLICATE_KEY", file, 3),
+        change=_all(_row("coverage", **threshold), _row("coverage", **threshold)),
+    )
+
+
 CASES: list[Broken] = [
     case
     for cases in (
@@ -935,6 +971,7 @@ CASES: list[Broken] = [
         _period_cases,
         _cross_cases,
         _uncertainty_cases,
+        _coverage_cases,
     )
     for case in cases()
 ]

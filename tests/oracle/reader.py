@@ -146,6 +146,7 @@ REFERENCES = (
     ("cross_use", "consumer", "service"),
     ("usage_periods", "service", "service"),
     ("usage_periods", "account", "account"),
+    ("coverage", "service", "service"),
 )
 
 
@@ -175,6 +176,7 @@ def _check_references(package: Package) -> None:
     _check_rack_tables(package, known)
     _check_gwp(package)
     _check_uncertainties(package)
+    _check_coverage(package)
 
 
 def _check_owners(package: Package, known: dict[str, set[str]]) -> None:
@@ -228,6 +230,18 @@ def _check_uncertainties(package: Package) -> None:
             known = percent.setdefault(row.text("factor"), row.text("factor_percent"))
             if Fraction(known) != row.exact("factor_percent"):
                 package.find("FACTOR_CONFLICT", "package", "uncertainties", row.number)
+
+
+def _check_coverage(package: Package) -> None:
+    left_out = {row.text("service") for row in package.tables["coverage"] if row.text("covered") == "false"}
+    for table in ("racks", "rack_use", "machines"):
+        for row in package.tables[table]:
+            if row.text("service") in left_out:
+                package.find("COVERAGE_CONFLICT", "package", table, row.number)
+    for table in ("service_use", "cross_use"):
+        for row in package.tables[table]:
+            if row.text("consumer") in left_out:
+                package.find("COVERAGE_CONFLICT", "package", table, row.number)
 
 
 def _check_gwp(package: Package) -> None:

@@ -242,6 +242,7 @@ TABLES = {
             "quantity": "*amount",
         },
     ),
+    "coverage": TableSpec(("service",), {"service": "code", "covered": "bool", "threshold_kg": "amount"}),
     "instrument_hours": TableSpec(("instrument", "hour"), {"instrument": "*code", "hour": "*count", "kwh": "*amount"}),
 }
 
@@ -306,16 +307,28 @@ def row_faults(name: str, row: Row) -> Iterator[str]:
                 yield code
         elif kind.startswith("*") and kind != "*factor":
             yield "MISSING_VALUE"
-    if name == "assets" and row.text("owner_kind") in ("site", "rack") and not row.has("owner"):
+    if _lacks_what_it_calls_for(name, row):
         yield "MISSING_VALUE"
-    if name == "direct_gases" and row.text("gas") == "CO2e" and not row.has("gwp_set"):
-        yield "MISSING_VALUE"
-    if name == "uncertainties" and row.has("factor") != row.has("factor_percent"):
-        yield "MISSING_VALUE"
-    if name == "cross_use" and row.has("cluster") and row.text("cluster") == row.text("consumer_cluster"):
+    if _contradicts_itself(name, row):
         yield "BAD_VALUE"
-    if name == "racks" and _power_range_is_upside_down(row):
-        yield "BAD_VALUE"
+
+
+def _lacks_what_it_calls_for(name: str, row: Row) -> bool:
+    if name == "assets":
+        return row.text("owner_kind") in ("site", "rack") and not row.has("owner")
+    if name == "direct_gases":
+        return row.text("gas") == "CO2e" and not row.has("gwp_set")
+    if name == "uncertainties":
+        return row.has("factor") != row.has("factor_percent")
+    return name == "coverage" and row.text("covered") == "false" and not row.has("service")
+
+
+def _contradicts_itself(name: str, row: Row) -> bool:
+    if name == "cross_use":
+        return row.has("cluster") and row.text("cluster") == row.text("consumer_cluster")
+    if name == "coverage":
+        return row.text("covered") == "false" and Fraction(row.text("threshold_kg", "0")) != 0
+    return name == "racks" and _power_range_is_upside_down(row)
 
 
 def _power_range_is_upside_down(row: Row) -> bool:

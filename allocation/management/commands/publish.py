@@ -9,7 +9,6 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.months import parse_month
 from accounts.services.refusal import Refusal
 from allocation.models import Cause
-from allocation.services.proof import ProofError
 from allocation.services.publication import publish_run
 from allocation.services.restatement import restate_month
 from allocation.services.runs import newest_package, newest_ready_run
@@ -49,6 +48,6 @@ class Command(BaseCommand):
                 if restatement.publication is None:
                     raise CommandError(f"{restatement} waits for a second operator: {restatement.approval_because}")
                 publication = restatement.publication
-        except (Refusal, ProofError, ValueError) as error:
+        except (Refusal, ValueError) as error:
             raise CommandError(str(error)) from error
         self.stderr.write(f"published: {publication}")

@@ -65,6 +65,8 @@ def varied(seed: int) -> tuple[Package, Package]:
     before.manifest["month"] = f"{year - (number == 1)}-{(number - 2) % 12 + 1:02d}"
     before.manifest.pop("hours", None)
     before.manifest["methodology"]["options"].pop("matching", None)  # it has other hours
+    for table in ("site_hours", "instrument_hours"):
+        before.tables.pop(table, None)
     for table in ("usage", "assets", "racks", "machines"):
         for row in before.tables.get(table, []):
             row.pop("month", None)
