@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from strawberry.dataloader import DataLoader
 
+from accounts.selectors import audit, roles
 from allocation.policies import NodeKey, Question, View
 from allocation.selectors import (
     assurance,
+    children,
+    cube,
     emissions,
     exports,
     filters,
@@ -24,17 +27,22 @@ from allocation.selectors.facts import NO_FILTER
 from allocation.selectors.filters import FilterCodes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from accounts.months import Period
+    from accounts.policies import NodeRef
+    from accounts.selectors.audit import AuditRow
+    from accounts.selectors.roles import GrantRow
     from allocation.selectors.assurance import VerificationStatement
+    from allocation.selectors.children import Child, ChildPage
+    from allocation.selectors.cube import CubePage, CubeRow, Dimension
     from allocation.selectors.emissions import Series
     from allocation.selectors.facts import EmissionsFilter
     from allocation.selectors.methodologies import Methodology
     from allocation.selectors.nodes import Node, Step
     from allocation.selectors.publications import Published
-    from allocation.selectors.restatements import Changed
+    from allocation.selectors.restatements import Changed, LeafDifference, LeafKey, TooManyLeaves
     from allocation.selectors.statuses import Figure
     from allocation.selectors.targets import Progress
     from graphql_api.context import Context
@@ -56,6 +64,54 @@ class SeriesKey(NamedTuple):
     asked: Asked
 
 
+class BreakdownKey(NamedTuple):
+    """One page of a node's emissions by one dimension."""
+
+    node: NodeKey
+    asked: Asked
+    dimension: Dimension
+    page: CubePage
+
+
+class ListKey(NamedTuple):
+    """One page of what stands below a node in a period."""
+
+    parent: NodeKey
+    period: Period
+    page: ChildPage
+
+
+class CountKey(NamedTuple):
+    """How much stands directly below a node in a period."""
+
+    parent: NodeKey
+    period: Period
+
+
+class LeavesKey(NamedTuple):
+    """One page of the leaves that a restatement changed below a node."""
+
+    changed: Changed
+    limit: int
+    after: LeafKey | None
+
+
+class GrantsKey(NamedTuple):
+    """One page of the grants on a node: at most so many, after one of them."""
+
+    node: NodeRef
+    first: int
+    after: GrantRow | None
+
+
+class AuditKey(NamedTuple):
+    """One page of the audit log of a node: at most so many, before an id."""
+
+    node: NodeRef
+    first: int
+    before: int | None
+
+
 class FilesKey(NamedTuple):
     """One page of the files of an export: at most so many, after an id."""
 
@@ -73,13 +129,20 @@ class Loaders:
     def __post_init__(self) -> None:
         self.node_by_key: DataLoader[NodeKey, Node | None] = DataLoader(self._nodes)
         self.path_by_key: DataLoader[NodeKey, list[Step]] = DataLoader(self._paths)
+        self.children_by_key: DataLoader[ListKey, list[Child]] = DataLoader(self._children)
+        self.accounts_by_key: DataLoader[ListKey, list[Child]] = DataLoader(self._accounts)
+        self.child_count_by_key: DataLoader[CountKey, int] = DataLoader(self._child_counts)
         self.series_by_key: DataLoader[SeriesKey, Series] = DataLoader(self._series)
+        self.breakdown_by_key: DataLoader[BreakdownKey, list[CubeRow]] = DataLoader(self._breakdowns)
         self.methods_by_series: DataLoader[SeriesKey, list[Methodology]] = DataLoader(self._methods)
         self.statements_by_series: DataLoader[SeriesKey, list[VerificationStatement]] = DataLoader(self._statements)
         self.statements_by_method: DataLoader[int, list[VerificationStatement]] = DataLoader(self._of_methods)
         self.question_by_asked: DataLoader[Asked, tuple[Question, EmissionsFilter]] = DataLoader(self._questions)
         self.figures_by_restatement: DataLoader[Changed, tuple[Figure, Figure]] = DataLoader(self._changes)
+        self.leaves_by_key: DataLoader[LeavesKey, list[LeafDifference]] = DataLoader(self._leaves)
         self.targets_by_key: DataLoader[NodeKey, list[Progress]] = DataLoader(self._targets)
+        self.grants_by_key: DataLoader[GrantsKey, list[GrantRow] | None] = DataLoader(self._grants)
+        self.audit_by_key: DataLoader[AuditKey, list[AuditRow] | None] = DataLoader(self._audit)
         self.latest_export_by_schedule: DataLoader[int, Any] = DataLoader(self._latest_exports)
         self.files_by_export: DataLoader[FilesKey, list[Any]] = DataLoader(self._files)
 
@@ -88,12 +151,19 @@ class Loaders:
         for loader in (
             self.node_by_key,
             self.path_by_key,
+            self.children_by_key,
+            self.accounts_by_key,
+            self.child_count_by_key,
             self.series_by_key,
+            self.breakdown_by_key,
             self.methods_by_series,
             self.statements_by_series,
             self.statements_by_method,
             self.figures_by_restatement,
+            self.leaves_by_key,
             self.targets_by_key,
+            self.grants_by_key,
+            self.audit_by_key,
             self.files_by_export,
             self.latest_export_by_schedule,
         ):
@@ -152,6 +222,26 @@ class Loaders:
         )
         return [found[key] for key in keys]
 
+    async def _grants(self, keys: list[GrantsKey]) -> Sequence[list[GrantRow] | None]:
+        found: dict[GrantsKey, list[GrantRow]] = {}
+        for first, after in dict.fromkeys((key.first, key.after) for key in keys):
+            refs = [key.node for key in keys if (key.first, key.after) == (first, after)]
+            rows = await self.context.call(
+                roles.grants_on, viewer=self.context.viewer, nodes=refs, first=first, after=after
+            )
+            found |= {GrantsKey(node, first, after): granted for node, granted in rows.items()}
+        return [found.get(key) for key in keys]
+
+    async def _audit(self, keys: list[AuditKey]) -> Sequence[list[AuditRow] | None]:
+        found: dict[AuditKey, list[AuditRow]] = {}
+        for first, before in dict.fromkeys((key.first, key.before) for key in keys):
+            refs = [key.node for key in keys if (key.first, key.before) == (first, before)]
+            rows = await self.context.call(
+                audit.audit_of, viewer=self.context.viewer, nodes=refs, first=first, before=before
+            )
+            found |= {AuditKey(node, first, before): entries for node, entries in rows.items()}
+        return [found.get(key) for key in keys]
+
     async def _latest_exports(self, keys: list[int]) -> Sequence[Any]:
         found = await self.context.call(exports.latest_of, viewer=self.context.viewer, schedule_ids=keys)
         return [found.get(key) for key in keys]
@@ -171,6 +261,16 @@ class Loaders:
         found = await self.context.call(restatements.changes, viewer=self.context.viewer, asked=keys)
         return [found[key] for key in keys]
 
+    async def _leaves(self, keys: list[LeavesKey]) -> Sequence[list[LeafDifference] | TooManyLeaves]:
+        found: dict[LeavesKey, list[LeafDifference] | TooManyLeaves] = {}
+        for limit, after in dict.fromkeys((key.limit, key.after) for key in keys):
+            asked = [key.changed for key in keys if (key.limit, key.after) == (limit, after)]
+            leaves = await self.context.call(
+                restatements.leaf_differences, viewer=self.context.viewer, asked=asked, limit=limit, after=after
+            )
+            found |= {LeavesKey(changed, limit, after): rows for changed, rows in leaves.items()}
+        return [found[key] for key in keys]
+
     async def _nodes(self, keys: list[NodeKey]) -> Sequence[Node | None]:
         found = await self.context.call(nodes.by_key, viewer=self.context.viewer, keys=keys)
         return [found.get(key) for key in keys]
@@ -178,6 +278,32 @@ class Loaders:
     async def _paths(self, keys: list[NodeKey]) -> Sequence[list[Step]]:
         found = await self.context.call(nodes.paths, viewer=self.context.viewer, keys=keys)
         return [found.get(key, []) for key in keys]
+
+    async def _children(self, keys: list[ListKey]) -> Sequence[list[Child]]:
+        return await self._lists(keys, children.children)
+
+    async def _accounts(self, keys: list[ListKey]) -> Sequence[list[Child]]:
+        return await self._lists(keys, children.accounts_below)
+
+    async def _lists(
+        self, keys: list[ListKey], selector: Callable[..., dict[NodeKey, list[Child]]]
+    ) -> Sequence[list[Child]]:
+        found: dict[ListKey, list[Child]] = {}
+        for period, page in dict.fromkeys((key.period, key.page) for key in keys):
+            question, _ = await self.question_by_asked.load(Asked(period))
+            parents = [key.parent for key in keys if (key.period, key.page) == (period, page)]
+            lists = await self.context.call(selector, question=question, parents=parents, page=page)
+            found |= {ListKey(parent, period, page): rows for parent, rows in lists.items()}
+        return [found[key] for key in keys]
+
+    async def _child_counts(self, keys: list[CountKey]) -> Sequence[int]:
+        found: dict[CountKey, int] = {}
+        for period in dict.fromkeys(key.period for key in keys):
+            question, _ = await self.question_by_asked.load(Asked(period))
+            parents = [key.parent for key in keys if key.period == period]
+            numbers = await self.context.call(children.count, question=question, parents=parents)
+            found |= {CountKey(parent, period): number for parent, number in numbers.items()}
+        return [found[key] for key in keys]
 
     async def _questions(self, keys: list[Asked]) -> Sequence[tuple[Question, EmissionsFilter]]:
         return [await self._question(key) for key in keys]
@@ -211,4 +337,28 @@ class Loaders:
                 emissions.by_month, question=question, nodes=members, restricted=restricted
             )
             found |= {SeriesKey(node, asked): one for node, one in series.items()}
+        return [found[key] for key in keys]
+
+    async def _breakdowns(self, keys: list[BreakdownKey]) -> Sequence[list[CubeRow] | cube.TooManyAccounts]:
+        found: dict[BreakdownKey, list[CubeRow] | cube.TooManyAccounts] = {}
+        for asked, dimension, page in dict.fromkeys((key.asked, key.dimension, key.page) for key in keys):
+            members = [key for key in keys if (key.asked, key.dimension, key.page) == (asked, dimension, page)]
+            nodes = [key.node for key in members]
+            series = await self.series_by_key.load_many([SeriesKey(node, asked) for node in nodes])
+            question, restricted = await self.question_by_asked.load(asked)
+            given = await self.context.call(
+                cube.cube,
+                question=question,
+                nodes=nodes,
+                grouping=cube.Grouping((dimension,)),
+                page=page,
+                restricted=restricted,
+                series=dict(zip(nodes, series, strict=True)),
+            )
+            rows: dict[NodeKey, list[CubeRow]] = defaultdict(list)
+            for row in given.rows:
+                rows[row.node].append(row)
+            for key in members:
+                refused = key.node in given.refused
+                found[key] = cube.TooManyAccounts(cube.MAX_LEDGER_ACCOUNTS) if refused else rows[key.node]
         return [found[key] for key in keys]

@@ -6,15 +6,24 @@ Keys are grouped first and named afterwards, so that names are looked up for row
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
+from accounts.months import multirange
 from allocation.policies import Kind, NodeKey, asked_for
 from allocation.selectors.amounts import COLUMNS, LINES, Amounts, Method, sums_sql, total_sql
 from allocation.selectors.emissions import by_month
-from allocation.selectors.facts import NO_FILTER, Cut, Detail, EmissionsFilter, count_accounts, facts
+from allocation.selectors.facts import (
+    NO_FILTER,
+    Cut,
+    Detail,
+    EmissionsFilter,
+    count_accounts,
+    count_accounts_of_each,
+    facts,
+)
 from allocation.selectors.spans import Granularity, Span, grouped
 from allocation.selectors.statuses import Figure, Presence
 
@@ -164,12 +173,13 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True)
 class CubePage:
-    """Which rows: sorted how, after which key, at most so many."""
+    """Which rows: sorted how, after which key, at most so many; with `each` so many of each node, from the first on."""
 
     limit: int
     method: Method = Method.LOCATION_BASED
     order: CubeOrder = CubeOrder.EMISSIONS_DESC
     after: tuple[str | int, ...] | None = None
+    each: bool = False
 
 
 class Value(NamedTuple):
@@ -202,10 +212,14 @@ class CubeRow:
 
 @dataclass(frozen=True, slots=True)
 class CubeResult:
-    """A page of rows, and each node's series, from which totals and omissions are told."""
+    """A page of rows, and each node's series, from which totals and omissions are told.
+
+    `refused`: nodes left out of a question for a page of each, because they have more than `MAX_LEDGER_ACCOUNTS`.
+    """
 
     rows: list[CubeRow]
     series: dict[NodeKey, Series]
+    refused: frozenset[NodeKey] = frozenset()
 
 
 # By emissions a page is cut by totals alone, before all columns are added up and names are looked up: a cube has many
@@ -218,11 +232,16 @@ _CHOSEN = """
     FROM fact{joins}
     GROUP BY 1, 2{numbers}
 ), largest AS (
-    SELECT * FROM ranked line WHERE ({there}){from_total} ORDER BY total_ug DESC FETCH FIRST %(limit)s ROWS WITH TIES
+    {largest}
 ), chosen AS (
-    SELECT named.* FROM (SELECT line.*, {label} AS label FROM largest line) AS named
-    {after} ORDER BY {order} LIMIT %(limit)s
+    {chosen}
 )"""
+_LARGEST = """
+    SELECT * FROM ranked line WHERE ({there}){from_total} ORDER BY total_ug DESC FETCH FIRST %(limit)s ROWS WITH TIES"""
+_LARGEST_OF_EACH = """
+    SELECT * FROM (SELECT line.*, rank() OVER (PARTITION BY line.key ORDER BY line.total_ug DESC) AS rank
+                   FROM ranked line WHERE ({there})) AS line
+    WHERE line.rank <= %(limit)s"""
 # `IS TRUE` keeps it a look-up in a hash table: the planner expects far too few facts and would compare each with each.
 _OF_CHOSEN = """
     WHERE (({place}) IN (SELECT {chosen} FROM chosen)) IS TRUE"""
@@ -238,8 +257,14 @@ _CUBE = """{chosen}
     FROM line{named}
     WHERE {there}
 )
-SELECT * FROM named {after} ORDER BY {order} LIMIT %(limit)s
+{page}
 """
+# A limit keeps no more rows than a page while it sorts; numbering the rows of each node sorts all of them.
+_PAGE = "SELECT named.* FROM {named} {after} ORDER BY {order} LIMIT %(limit)s"
+_PAGE_OF_EACH = """
+SELECT named.* FROM (
+    SELECT named.*, row_number() OVER (PARTITION BY named.key ORDER BY {order}) AS place FROM {named}
+) AS named WHERE named.place <= %(limit)s ORDER BY {order}"""
 _ORDERS = {
     CubeOrder.EMISSIONS_DESC: (
         """WHERE named.total_ug < %(after_value)s
@@ -278,7 +303,14 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
     """
     wanted = frozenset(grouping.dimensions)
     asked = asked_for(nodes, question.view)
-    if wanted & _LEDGER and count_accounts(question, asked=asked) > MAX_LEDGER_ACCOUNTS:
+    refused: frozenset[NodeKey] = frozenset()
+    if wanted & _LEDGER and page.each:
+        refused = _refused(question, nodes)
+        nodes = [node for node in nodes if node not in refused]
+        if not nodes:
+            return CubeResult([], series or {}, refused)
+        asked = asked_for(nodes, question.view)
+    elif wanted & _LEDGER and count_accounts(question, asked=asked) > MAX_LEDGER_ACCOUNTS:
         raise TooManyAccounts(MAX_LEDGER_ACCOUNTS)
     cut = Cut(
         services=bool(wanted & _SERVICES),
@@ -292,11 +324,17 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
     if page.after:
         params |= dict(zip(("after_value", "after_label"), page.after, strict=True))
     with connection.cursor() as cursor:
-        cursor.execute(begun.text + _statement(grouping, page), params)
+        cursor.execute(begun.text + _statement(grouping, replace(page, each=page.each and len(nodes) > 1)), params)
         found = cursor.fetchall()
     if series is None:
         series = by_month(question=question, nodes=nodes, restricted=restricted)
-    return CubeResult([_row(row, nodes, grouping, series) for row in found], series)
+    return CubeResult([_row(row, nodes, grouping, series) for row in found], series, refused)
+
+
+def _refused(question: Question, nodes: Sequence[NodeKey]) -> frozenset[NodeKey]:
+    places = [(key, multirange([question.period])) for key in range(1, len(nodes) + 1)]
+    counts = count_accounts_of_each(question, asked=asked_for(nodes, question.view), places=places)
+    return frozenset(node for node, count in zip(nodes, counts, strict=True) if count > MAX_LEDGER_ACCOUNTS)
 
 
 def _detail(wanted: frozenset[Dimension]) -> Detail:
@@ -339,18 +377,26 @@ def _statement(grouping: Grouping, page: CubePage) -> str:
         named="".join(" " + r.join.format(d=d, t=t) for d, t, r in recipes if r.join),
         # Inclusive totals minus those of subgroups leave zeros where no account stands directly in a group.
         there=_NOT_ZERO.format(total_sql("line", page.method)) if _detail(wanted) is Detail.GROUP else "true",
+        page=(_PAGE_OF_EACH if page.each else _PAGE).format(named="named", **parts),
     )
 
 
 def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str]) -> str:
     wanted = frozenset(grouping.dimensions)
     amounts_of = "picked" if wanted & _PICKED else "fact"
+    largest, chosen = (_LARGEST_OF_EACH, _PAGE_OF_EACH) if page.each else (_LARGEST, _PAGE)
     return _CHOSEN.format(
         **parts,
         amounts_of=amounts_of,
         row_total=total_sql(amounts_of, page.method),
-        there=_NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true",
-        from_total=" AND line.total_ug <= %(after_value)s" if page.after else "",
+        largest=largest.format(
+            there=_NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true",
+            from_total=" AND line.total_ug <= %(after_value)s" if page.after else "",
+        ).strip(),
+        chosen=chosen.format(
+            named=f"(SELECT line.*, {parts['label']} AS label FROM largest line) AS named",  # noqa: S608 fixed texts
+            **parts,
+        ).strip(),
     )
 
 
@@ -415,8 +461,9 @@ def _row(row: tuple[Any, ...], nodes: Sequence[NodeKey], grouping: Grouping, ser
     )
     span = None if bucket is None else _span(series[node], bucket, grouping)
     presence = _presence(series.get(node), span)
+    first = _FIXED + len(values) * _PER_DIMENSION
     figure = Figure(
-        Amounts.of(row[_FIXED + len(values) * _PER_DIMENSION :]),
+        Amounts.of(row[first : first + len(COLUMNS)]),
         Presence.WHOLE if presence is Presence.WHOLE else Presence.PART,
         zero,
     )

@@ -19,6 +19,7 @@ from allocation.selectors.runs import Run, Transition
 from allocation.selectors.statuses import Presence
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
+from graphql_api.loaders import LeavesKey
 from graphql_api.pagination import Cursors, PageInfo, page_of, page_size
 from graphql_api.scalars import BigInt, Month, global_id
 from graphql_api.types.arguments import After, First
@@ -396,13 +397,10 @@ class Restatement(Node):
         size = page_size(first)
         cursors = Cursors(("restated leaves", self.row.id, node), (str, str, str, str))
         key = cursors.read(after)
+        after_key = None if key is None else LeafKey(*map(str, key))
         try:
-            rows = await info.context.call(
-                restatements_selector.leaf_differences,
-                viewer=info.context.viewer,
-                asked=Changed(node, self.row),
-                limit=size + 1,
-                after=None if key is None else LeafKey(*map(str, key)),
+            rows = await info.context.loaders.leaves_by_key.load(
+                LeavesKey(Changed(node, self.row), size + 1, after_key)
             )
         except restatements_selector.TooManyLeaves:
             most = restatements_selector.MAX_LEAF_ACCOUNTS

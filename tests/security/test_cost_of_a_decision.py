@@ -99,9 +99,9 @@ def decisions(viewer: Viewer, group: AccountGroup) -> dict[str, Callable[[], Any
         "ten accounts": lambda: list(VisibleSets(viewer).accounts().order_by("pk")[:10]),
         "search": lambda: search(viewer=viewer, text="Many 1", kinds=[NodeKind.ACCOUNT], first=10),
         "total": lambda: emissions.by_month(question=question(), nodes=[key]),
-        "children": lambda: children.children(question=question(), parent=key, page=page),
-        "number of children": lambda: children.count(question=question(), parent=key),
-        "accounts below": lambda: children.accounts_below(question=question(), parent=key, page=page),
+        "children": lambda: children.children(question=question(), parents=[key], page=page),
+        "number of children": lambda: children.count(question=question(), parents=[key]),
+        "accounts below": lambda: children.accounts_below(question=question(), parents=[key], page=page),
     }
 
 
