@@ -16,6 +16,7 @@ from graphql import (
     is_required_argument,
     is_required_input_field,
 )
+from strawberry.types.base import StrawberryObjectDefinition
 
 from graphql_api.schema import schema
 from tests.graphql_api.samples import Samples
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from graphql import GraphQLField, GraphQLInputType, GraphQLOutputType
 
 ROW = "__typename"
-_BEGIN = "query($first: Int!, $period: PeriodInput!)"
+_VARIABLES = {"$first": "Int!", "$period": "PeriodInput!"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def reading_fields() -> dict[str, list[str]]:
     found = {}
     for name in schema._schema.type_map:  # noqa: SLF001 Strawberry has no public way to its types
         kind = schema.get_type_by_name(name)
-        if kind is None or not hasattr(kind, "fields") or kind.is_input or name == "Mutation":
+        if not isinstance(kind, StrawberryObjectDefinition) or name == "Mutation":
             continue
         fields = [schema.config.name_converter.from_field(f) for f in kind.fields if _reads(f)]
         if fields:
@@ -100,13 +101,25 @@ class NestedSamples(Samples):
         for kind, way in self._ways().items():
             fields = self._reading.get(kind)
             if fields:
-                yield Nested(kind, f"{_BEGIN} {{ {way % self.read(kind, fields)} }}")
+                yield self._document(kind, way % self.read(kind, fields))
+
+    def roots(self) -> Iterator[Nested]:
+        """A document for every question that can be asked with an id, a period and the size of a page."""
+        root = self.schema.query_type
+        assert root is not None
+        for name, field in root.fields.items():
+            if name not in {"explain", "hierarchyNode", "whatIf"}:
+                yield self._document(name, self._whole(name, field, 4))
+
+    def _document(self, kind: str, text: str) -> Nested:
+        given = ", ".join(f"{name}: {of_type}" for name, of_type in _VARIABLES.items() if name in text)
+        return Nested(kind, f"query{f'({given})' if given else ''} {{ {text} }}")
 
     def read(self, kind: str, fields: list[str]) -> str:
         """Read these fields of a type, with everything below them that needs no further look into the database."""
         of_type = self.schema.type_map[kind]
         assert isinstance(of_type, GraphQLObjectType)
-        return " ".join([ROW, *(self._whole(name, of_type.fields[name], 4) for name in fields)])
+        return " ".join([ROW, *(self._whole(name, of_type.fields[name], 3) for name in fields)])
 
     def _whole(self, name: str, field: GraphQLField, levels: int) -> str:
         found, call = get_named_type(field.type), self.call(name, field)
@@ -117,10 +130,10 @@ class NestedSamples(Samples):
         below = [
             self._whole(key, each, levels - 1)
             for key, each in found.fields.items()
-            if key not in self._reading.get(found.name, ())
+            if key not in {"pageInfo", *self._reading.get(found.name, ())}
             and (levels > 0 or not isinstance(get_named_type(each.type), GraphQLObjectType))
         ]
-        return f"{call} {{ {' '.join([ROW, *below])} }}"
+        return f"{call} {{ {' '.join(below) or ROW} }}"
 
     def _ways(self) -> dict[str, str]:
         """The shortest way through a list to each object type, with `%s` for what is read there."""
