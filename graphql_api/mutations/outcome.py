@@ -121,7 +121,7 @@ async def read_after(
     read: Callable[[int], Awaitable[Row | None]],
     gone: str,
 ) -> Row | MutationRefusal:
-    """Carry a mutation out and read what it made or changed, `id` in the answer of `act`; NotFound(`gone`) if hidden."""
+    """Carry a mutation out and read what it changed, the `id` that `act` returns; NotFound(`gone`) if it is hidden."""
     done = await carried_out(info, scope=scope, given=given, act=act)
     if isinstance(done, MutationRefusal):
         return done

@@ -84,7 +84,8 @@ class NestedSamples(Samples):
             wanted = {key: each.type for key, each in kind.fields.items() if is_required_input_field(each)}
             given = [f"{key}: {self.value(each, key)}" for key, each in wanted.items()]
             return "{" + ", ".join([*given, *(["first: $first"] if "first" in kind.fields else [])]) + "}"
-        return super().value(kind, name)
+        # The first of these values asks for one more argument.
+        return "PREVIOUS_PERIOD" if getattr(kind, "name", "") == "Comparison" else super().value(kind, name)
 
     def call(self, name: str, field: GraphQLField, *, without: str = "") -> str:
         """A field with its required arguments and the size of its page."""
