@@ -15,7 +15,7 @@ from graphql_api.context import Context
 from graphql_api.mutations.inputs import MutationInput, checked_id
 from graphql_api.mutations.outcome import MutationRefusal, Refused, ValidationFailed, carried_out, read_after
 from graphql_api.scalars import Month
-from graphql_api.types.history import AllocationRun
+from graphql_api.types.runs import AllocationRun
 
 Info = strawberry.Info[Context, None]
 SCOPE = "operations"

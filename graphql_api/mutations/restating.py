@@ -20,7 +20,7 @@ from graphql_api.mutations.outcome import MutationRefusal, Refused, ValidationFa
 from graphql_api.scalars import global_id
 from graphql_api.types.arguments import PeriodInput
 from graphql_api.types.enums import AssuranceLevel, RestatementCause
-from graphql_api.types.history import RestatementProposal
+from graphql_api.types.proposals import RestatementProposal
 
 Info = strawberry.Info[Context, None]
 

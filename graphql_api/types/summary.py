@@ -21,8 +21,9 @@ from graphql_api.types.emissions import Emissions, EmissionsPoint, Mass, Omissio
 from graphql_api.types.enums import CubeOrder, Dimension, Granularity, LocationLevel, Method, Scope
 
 if TYPE_CHECKING:
-    from graphql_api.types.history import MethodologyVersion, VerificationStatement
+    from graphql_api.types.methodologies import MethodologyVersion
     from graphql_api.types.nodes import Account, AccountGroup, ResourceGroup
+    from graphql_api.types.statements import VerificationStatement
 
 Info = strawberry.Info[Context, None]
 _MONTHS_OF_YEAR = 12
@@ -343,9 +344,9 @@ class EmissionsSummary:
     @strawberry.field(description="The methods behind the total: more than one are never mixed in silence.")
     async def methodology_versions(
         self, info: Info
-    ) -> list[Annotated[MethodologyVersion, strawberry.lazy("graphql_api.types.history")]]:
+    ) -> list[Annotated[MethodologyVersion, strawberry.lazy("graphql_api.types.methodologies")]]:
         """Methods."""
-        from graphql_api.types.history import MethodologyVersion as Version  # noqa: PLC0415 history has summaries
+        from graphql_api.types.methodologies import MethodologyVersion as Version  # noqa: PLC0415 it has summaries
 
         rows = await info.context.loaders.methods_by_series.load(SeriesKey(self.node_key, self.asked))
         return [Version.of(row) for row in rows]
@@ -356,9 +357,9 @@ class EmissionsSummary:
     )
     async def verification_statements(
         self, info: Info
-    ) -> list[Annotated[VerificationStatement, strawberry.lazy("graphql_api.types.history")]]:
+    ) -> list[Annotated[VerificationStatement, strawberry.lazy("graphql_api.types.statements")]]:
         """Statements."""
-        from graphql_api.types.history import VerificationStatement as Statement  # noqa: PLC0415 history has summaries
+        from graphql_api.types.statements import VerificationStatement as Statement  # noqa: PLC0415 it has summaries
 
         rows = await info.context.loaders.statements_by_series.load(SeriesKey(self.node_key, self.asked))
         return [Statement.of(row) for row in rows]
