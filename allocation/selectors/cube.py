@@ -6,7 +6,7 @@ Keys are grouped first and named afterwards, so that names are looked up for row
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
@@ -324,7 +324,7 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
     if page.after:
         params |= dict(zip(("after_value", "after_label"), page.after, strict=True))
     with connection.cursor() as cursor:
-        cursor.execute(begun.text + _statement(grouping, replace(page, each=page.each and len(nodes) > 1)), params)
+        cursor.execute(begun.text + _statement(grouping, page, several=len(nodes) > 1), params)
         found = cursor.fetchall()
     if series is None:
         series = by_month(question=question, nodes=nodes, restricted=restricted)
@@ -345,7 +345,7 @@ def _detail(wanted: frozenset[Dimension]) -> Detail:
     return Detail.GROUP if Dimension.ACCOUNT_GROUP in wanted else Detail.NODE
 
 
-def _statement(grouping: Grouping, page: CubePage) -> str:
+def _statement(grouping: Grouping, page: CubePage, *, several: bool) -> str:
     wanted = frozenset(grouping.dimensions)
     recipes = [(f"d{number}", f"t{number}", _RECIPES[one]) for number, one in enumerate(grouping.dimensions)]
     after, order = _ORDERS[page.order]
@@ -359,14 +359,15 @@ def _statement(grouping: Grouping, page: CubePage) -> str:
         "keys": "".join(f", {recipe.key} AS {d}" for d, _, recipe in recipes),
         "joins": _joins(wanted, page.method),
         "numbers": "".join(f", {number}" for number in range(3, 3 + len(recipes))),
-        "label": f"concat_ws('|', line.key::text, line.bucket::text{labels})",
+        # A page of each node goes on where it ends, whatever nodes were asked for beside it.
+        "label": f"concat_ws('|'{'' if page.each else ', line.key::text'}, line.bucket::text{labels})",
         "after": after if page.after else "",
         "order": order,
     }
     by_emissions = page.order is CubeOrder.EMISSIONS_DESC
     return _CUBE.format(
         **parts,
-        chosen=_chosen(grouping, page, parts) if by_emissions else "",
+        chosen=_chosen(grouping, page, parts, several=several) if by_emissions else "",
         of_chosen=_of_chosen(grouping, parts, [(d, recipe.key) for d, _, recipe in recipes]) if by_emissions else "",
         zero="COALESCE(location.zero_emission, false)" if wanted & _PLACES else "false",
         sums=_picked_sums(wanted),
@@ -377,14 +378,14 @@ def _statement(grouping: Grouping, page: CubePage) -> str:
         named="".join(" " + r.join.format(d=d, t=t) for d, t, r in recipes if r.join),
         # Inclusive totals minus those of subgroups leave zeros where no account stands directly in a group.
         there=_NOT_ZERO.format(total_sql("line", page.method)) if _detail(wanted) is Detail.GROUP else "true",
-        page=(_PAGE_OF_EACH if page.each else _PAGE).format(named="named", **parts),
+        page=(_PAGE_OF_EACH if page.each and several else _PAGE).format(named="named", **parts),
     )
 
 
-def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str]) -> str:
+def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str], *, several: bool) -> str:
     wanted = frozenset(grouping.dimensions)
     amounts_of = "picked" if wanted & _PICKED else "fact"
-    largest, chosen = (_LARGEST_OF_EACH, _PAGE_OF_EACH) if page.each else (_LARGEST, _PAGE)
+    largest, chosen = (_LARGEST_OF_EACH, _PAGE_OF_EACH) if page.each and several else (_LARGEST, _PAGE)
     return _CHOSEN.format(
         **parts,
         amounts_of=amounts_of,

@@ -145,7 +145,7 @@ def _schedules(world: World) -> None:
 
 def _ended_export(world: World) -> tuple[str, Given]:
     made = done(signed_in(world, "owner"), REQUEST, **EXPORT)
-    Export.objects.update(state=ExportState.CANCELLED)
+    Export.objects.update(state=ExportState.FAILED)
     return "owner", {"exportId": made["export"]["id"]}
 
 
