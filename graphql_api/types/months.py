@@ -19,7 +19,7 @@ class OfMonth(Node):
     @strawberry.field(description="Code of the provider.")
     def provider(self) -> str:
         """Provider."""
-        return self.row.provider_code
+        return str(self.row.provider_code)
 
     @strawberry.field(description="The month.")
     def month(self) -> Month:
@@ -34,4 +34,4 @@ class OfCause(OfMonth):
     @strawberry.field(description="data, factor, method, hierarchy or error.")
     def cause(self) -> str:
         """Cause."""
-        return self.row.cause
+        return str(self.row.cause)
