@@ -329,10 +329,13 @@ WAYS: dict[str, dict[str, Way]] = {
             _as("operator", **(MOVE | {"accountIds": [("account", "shut")]})),
         ),
         "BOUND_TO_DIRECTORY": _after(
-            lambda world: (_managed(world), world.directory("second", provider="p", enterprise="acme")),
-            _as(
-                "operator",
-                **(MOVE | {"accountIds": [("account", "boss")], "parentId": ("resource_directory", "second")}),
+            _managed,
+            _after(
+                lambda world: world.directory("second", provider="p", enterprise="acme"),
+                _as(
+                    "operator",
+                    **(MOVE | {"accountIds": [("account", "boss")], "parentId": ("resource_directory", "second")}),
+                ),
             ),
         ),
         "OUTSIDE_LIFETIME": _after(
