@@ -67,12 +67,14 @@ class NestedSamples(Samples):
     Args:
         ids: as in `Samples`.
         starts: for types behind the interface of nodes, the way to rows of them: `%s` is for what is read of a row.
+        without: names of fields that are not asked for.
     """
 
-    def __init__(self, ids: dict[str, str], starts: dict[str, str]) -> None:
+    def __init__(self, ids: dict[str, str], starts: dict[str, str], without: frozenset[str] = frozenset()) -> None:
         super().__init__(ids)
         self._starts = starts
         self._reading = reading_fields()
+        self._without = without
 
     def value(self, kind: GraphQLInputType, name: str = "") -> str:
         """A literal that fits; periods and sizes of pages are variables."""
@@ -100,7 +102,7 @@ class NestedSamples(Samples):
     def nested(self) -> Iterator[Nested]:
         """A document for every type with fields that read, which can be reached through a list: all these fields."""
         for kind, way in self._ways().items():
-            fields = self._reading.get(kind)
+            fields = [name for name in self._reading.get(kind, ()) if name not in self._without]
             if fields:
                 yield self._document(kind, way % self.read(kind, fields))
 
@@ -153,7 +155,8 @@ class NestedSamples(Samples):
                 for name, field in parent.fields.items():
                     kind = get_named_type(field.type)
                     now_listed = listed or _is_list(field.type)
-                    if not isinstance(kind, GraphQLObjectType) or (kind.name, now_listed) in seen:
+                    known = name in self._without or (kind.name, now_listed) in seen
+                    if known or not isinstance(kind, GraphQLObjectType):
                         continue
                     seen.add((kind.name, now_listed))
                     here = way % f"{self.call(name, field)} {{ %s }}"
