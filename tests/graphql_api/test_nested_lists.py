@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MONTHS = ("2025-01", "2025-02", "2025-03")
 PERIOD = {"from": "2025-01", "until": "2025-04"}
-COPIES = range(1, 5)
+COPIES = range(1, 4)
 KINDS = {
     "EnterpriseParent": "enterprise_parent",
     "ResourceDirectory": "resource_directory",
