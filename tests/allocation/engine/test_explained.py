@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
@@ -322,6 +323,17 @@ def test_what_nobody_used_goes_by_the_shares_of_an_earlier_month() -> None:
         "account_to_resource_group: account a > resource_group x: emissions_ug []",
         "account_to_resource_group: account a > resource_group y: emissions_ug []",
     ]
+
+
+def test_a_machine_that_draws_nothing_bears_nothing_of_the_pool() -> None:
+    month = rich(unused="account_pool")
+    month.tables["machines"][0]["avg_power_w"] = "0"
+
+    (lineage,) = explained(month, "scope1")
+
+    assert lineage.exact["Classic Infrastructure"] == 0
+    # Of what is used `web` has 10 of 30, and a quarter of the 20 of `disk`; a half of that.
+    assert lineage.total == lineage.x_ug * (Fraction(10, 30) + Fraction(20, 30) / 4) / 2
 
 
 def matched_by_hour() -> Package:
