@@ -221,7 +221,7 @@ def test_a_revoked_or_expired_role_is_gone_at_once(world: World) -> None:
 
 @pytest.mark.parametrize("node", ["acme", "north", "a", "mover"])
 def test_what_a_statement_worked_out_is_gone_at_the_next_one(world: World, node: str) -> None:
-    """Keys are kept to the end of a statement (migration 0015): a role revoked in the same transaction counts at once."""
+    """Keys are kept to the end of a statement: a role revoked in the same transaction counts at once."""
     person = people.person()
     grant = people.give(person, world.made[node])
     with as_web(viewer_id=person.pk, now=NOW):
