@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 # What was asked for, with the months in which the viewer sees it as a whole and, where something below it may be
-# visible although it is not, those in which they see it at all. The planner takes one node in two hundred for a group or
-# an account; told with CASE, every second one, and it does not expect one row where there are many.
+# visible although it is not, those in which they see it at all. The planner takes one node in two hundred for a group
+# or an account; told with CASE, every second one.
 OPEN = ", asked.months * COALESCE(known_asked.months, '{}'::datemultirange) AS open"
 LEFT_JOIN_KNOWN = "LEFT JOIN known_asked ON known_asked.key = asked.key"
 ASKED_DIRECTORY = """

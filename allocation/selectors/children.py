@@ -74,7 +74,7 @@ _CUT = """
               FROM accounts_account account WHERE account.id = candidate.node_id), candidate.node_id
     LIMIT %(limit)s"""
 
-# `amount` is worked out once: where the planner expects one child, it would add up everything again for each.
+# `amount` and `described` are worked out once: where the planner expects one child, it would do it again for each.
 _PAGE = """
 , amount AS MATERIALIZED (
     SELECT fact.key, {sums} FROM fact GROUP BY fact.key

@@ -62,7 +62,7 @@ _BELOW: Final = {
             AND total.parent_id = %(parent)s""",
 }
 _RANKED: Final = """
-, amount AS (
+, amount AS MATERIALIZED (
     SELECT fact.key, {sums} FROM fact GROUP BY fact.key
 ), line AS (
     SELECT child.kind, child.kind_rank, child.node_id, COALESCE({total}, -1) AS total_ug
