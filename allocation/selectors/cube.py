@@ -209,7 +209,8 @@ class CubeResult:
 
 
 # By emissions a page is cut by totals alone, before all columns are added up and names are looked up: a cube has many
-# more rows than a page. Rows that tie with the last of the page stay until labels decide.
+# more rows than a page. Rows that tie with the last of the page, or with the row that it follows, stay until labels
+# decide.
 _CHOSEN = """
 , ranked AS (
     SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE(sum({row_total}), -1) AS total_ug,
@@ -218,11 +219,12 @@ _CHOSEN = """
     FROM fact{joins}
     GROUP BY 1, 2{numbers}
 ), largest AS (
-    SELECT * FROM ranked line WHERE ({there}){from_total} ORDER BY total_ug DESC FETCH FIRST %(limit)s ROWS WITH TIES
+    {tied}(SELECT * FROM ranked line WHERE ({there}){below} ORDER BY total_ug DESC FETCH FIRST %(limit)s ROWS WITH TIES)
 ), chosen AS (
     SELECT named.* FROM (SELECT line.*, {label} AS label FROM largest line) AS named
     {after} ORDER BY {order} LIMIT %(limit)s
 )"""
+_TIED = "SELECT * FROM ranked line WHERE ({there}) AND line.total_ug = %(after_value)s\n    UNION ALL "
 # `IS TRUE` keeps it a look-up in a hash table: the planner expects far too few facts and would compare each with each.
 _OF_CHOSEN = """
     WHERE (({place}) IN (SELECT {chosen} FROM chosen)) IS TRUE"""
@@ -345,12 +347,14 @@ def _statement(grouping: Grouping, page: CubePage) -> str:
 def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str]) -> str:
     wanted = frozenset(grouping.dimensions)
     amounts_of = "picked" if wanted & _PICKED else "fact"
+    there = _NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true"
     return _CHOSEN.format(
         **parts,
         amounts_of=amounts_of,
         row_total=total_sql(amounts_of, page.method),
-        there=_NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true",
-        from_total=" AND line.total_ug <= %(after_value)s" if page.after else "",
+        there=there,
+        tied=_TIED.format(there=there) if page.after else "",
+        below=" AND line.total_ug < %(after_value)s" if page.after else "",
     )
 
 
