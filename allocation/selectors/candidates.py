@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
@@ -166,9 +166,14 @@ def candidates_below(question: Question, parent: NodeKey) -> Candidates:
     if parent.kind not in _MIXED:
         return Candidates(parent, frozenset(_KINDS[parent.kind]))
     groups, members = _MIXED[parent.kind]
-    period = {"start": question.period.start, "bound": question.period.bound}
+    params: dict[str, Any] = {
+        "parent": parent.id,
+        "few": FEW,
+        "start": question.period.start,
+        "bound": question.period.bound,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_BELOW.format(groups=groups, members=members), {"parent": parent.id, "few": FEW} | period)
+        cursor.execute(_BELOW.format(groups=groups, members=members), params)
         group_count, member_count = cursor.fetchone()
     found = {Kind.ACCOUNT_GROUP: group_count}
     gathered = parent.kind is Kind.RESOURCE_DIRECTORY and group_count

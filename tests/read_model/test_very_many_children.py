@@ -25,6 +25,7 @@ from tests.factories.publications import Row, ready_run, show, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
 FIRST = hierarchy.month("2025-01")
 MONTHS = [shift(FIRST, number) for number in range(3)]
@@ -32,7 +33,7 @@ GROUPS = FEW + 60
 # So many groups are first in each month, others in every month: more than are looked at one after the other.
 LEADERS = 160
 # Stood elsewhere before the second month.
-LATE = 7
+LATE = range(7, GROUPS, 7)
 SCOPE_1 = LINE_CODES.index("scope1")
 
 
@@ -77,11 +78,13 @@ def wide(db: None) -> Wide:  # noqa: ARG001 the database is needed
     made = AccountGroup.objects.bulk_create(
         AccountGroup(directory=directory, external_id=f"w{number}", name=f"g{number:03}") for number in range(GROUPS)
     )
-    stays = [(parent, None, FIRST, None), (other, None, FIRST, None)]
+    stays: list[tuple[AccountGroup, AccountGroup | None, date, date | None]] = [
+        (parent, None, FIRST, None),
+        (other, None, FIRST, None),
+    ]
     for number, group in enumerate(made):
-        late = number in range(LATE, GROUPS, LATE)
-        stays += [(group, other, FIRST, MONTHS[1])] if late else []
-        stays.append((group, parent, MONTHS[1] if late else FIRST, None))
+        stays += [(group, other, FIRST, MONTHS[1])] if number in LATE else []
+        stays.append((group, parent, MONTHS[1] if number in LATE else FIRST, None))
     GroupEdge.objects.bulk_create(
         GroupEdge(directory=directory, group=group, parent=above, valid_from=start, valid_to=end, recorded_by=recorded)
         for group, above, start, end in stays
@@ -111,9 +114,8 @@ def wide(db: None) -> Wide:  # noqa: ARG001 the database is needed
         show(run, at=hierarchy.NOW)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    late = range(LATE, GROUPS, LATE)
     below = {
-        group.name: {index: ug for index, ug in told[number].items() if index > 0 or number not in late}
+        group.name: {index: ug for index, ug in told[number].items() if index > 0 or number not in LATE}
         for number, group in enumerate(made)
     }
     return Wide(parent, made, below)
@@ -196,6 +198,6 @@ def test_totals_name_the_group_above_in_their_month(wide: Wide) -> None:
     found = {(row.group_id, row.publication.month): row.parent_id for row in rows.select_related("publication")}
     assert len(found) > GROUPS
     other = AccountGroup.objects.get(name="other")
-    late = {group.pk for group in wide.groups[LATE::LATE]}
+    late = {wide.groups[number].pk for number in LATE}
     for (group_id, month), parent_id in found.items():
         assert parent_id == (other.pk if group_id in late and month == FIRST else wide.parent.pk)
