@@ -64,8 +64,9 @@ check: setup ## Lint, types, layers, missing migrations, schema snapshot
 	$(MANAGE) export_schema --check
 
 leaks: setup ## Compare every answer about 50 random worlds with the model (WORLDS=50 SEED=20260)
-	@CANOPY_LEAK_WORLDS=$(WORLDS) CANOPY_LEAK_SEED=$(SEED) CANOPY_LEAK_REVOCATIONS=1000 \
-		$(PY) -m pytest -q tests/security/test_oracle.py tests/security/test_stale_answers.py $(ARGS)
+	@CANOPY_LEAK_WORLDS=$(WORLDS) CANOPY_LEAK_SEED=$(SEED) CANOPY_LEAK_REVOCATIONS=1000 CANOPY_LEAK_HISTORIES=40 \
+		$(PY) -m pytest -q tests/security/test_oracle.py tests/security/test_history_machine.py \
+		tests/security/test_stale_answers.py $(ARGS)
 
 faults: setup ## Kill everything a thousand times for each broker (ARGS="--broker redis --seed 1"; --short)
 	@exec .ci/faults $(PY) $(ARGS)
