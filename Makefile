@@ -13,7 +13,6 @@ REQUIREMENTS := requirements/dev.txt
 # The stamp holds the digest of what was installed: a second run compares it and needs no network.
 STAMP := $(VENV)/.installed
 MANAGE := $(PY) manage.py
-CHILDREN ?= 2
 WORLDS ?= 50
 SEED ?= 20260
 CASES ?= 2000
@@ -65,8 +64,9 @@ check: setup ## Lint, types, layers, missing migrations, schema snapshot
 	$(MANAGE) export_schema --check
 
 leaks: setup ## Compare every answer about 50 random worlds with the model (WORLDS=50 SEED=20260)
-	@CANOPY_LEAK_WORLDS=$(WORLDS) CANOPY_LEAK_SEED=$(SEED) CANOPY_LEAK_REVOCATIONS=1000 \
-		$(PY) -m pytest -q tests/security/test_oracle.py tests/security/test_stale_answers.py $(ARGS)
+	@CANOPY_LEAK_WORLDS=$(WORLDS) CANOPY_LEAK_SEED=$(SEED) CANOPY_LEAK_REVOCATIONS=1000 CANOPY_LEAK_HISTORIES=40 \
+		$(PY) -m pytest -q tests/security/test_oracle.py tests/security/test_history_machine.py \
+		tests/security/test_stale_answers.py $(ARGS)
 
 faults: setup ## Kill everything a thousand times for each broker (ARGS="--broker redis --seed 1"; --short)
 	@exec .ci/faults $(PY) $(ARGS)
@@ -79,9 +79,10 @@ bench-full: setup ## The same at full size: 10^7 rows a month, 100 000 accounts 
 		--wide 20000 --seconds 60 $(ARGS)
 
 .PHONY: mutants
-mutants: setup ## Change the engine line by line and see whether a test notices (ARGS="allocation.engine.linear*")
+mutants: setup ## Change the engine line by line and see whether a test notices (ARGS="allocation.engine.linear*" or ARGS="--sample 1000")
 	@./.ci/setup "$(VENV)" requirements/mutation.txt "$(VENV)/.installed-mutation"
-	@$(VENV)/bin/mutmut run --max-children $(CHILDREN) $(ARGS); $(VENV)/bin/mutmut results
+	@$(VENV)/bin/python -m tests.mutation make
+	@$(VENV)/bin/python -m tests.mutation try $(ARGS); $(VENV)/bin/python -m tests.mutation count
 
 lock: setup ## Compile requirements/*.in with hashes (needs the network)
 	@for name in runtime dev browser clients storage fuzz mutation; do echo "compiling requirements/$$name.txt"; \

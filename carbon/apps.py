@@ -1,5 +1,6 @@
 """`carbon` is an installed app for its management commands, and to load Celery with Django."""
 
+from allauth.account.apps import AccountConfig
 from django.apps import AppConfig
 
 
@@ -14,3 +15,10 @@ class CarbonConfig(AppConfig):
         import carbon.celery  # noqa: PLC0415 imported for its effect, after the apps are there
         import carbon.correlation  # noqa: PLC0415 imported for its signals
         import carbon.tracing  # noqa: F401, PLC0415 imported for its signals
+
+
+class EmailAddressesConfig(AccountConfig):  # type: ignore[misc] # allauth has no types
+    """The email addresses that identity providers vouched for; in the admin "Accounts" are those of the cloud."""
+
+    default = False
+    verbose_name = "Email addresses of logins"

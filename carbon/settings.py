@@ -52,7 +52,7 @@ INSTALLED_APPS = [
     "oauth2_provider",
     "corsheaders",
     "allauth",
-    "allauth.account",
+    "carbon.apps.EmailAddressesConfig",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "accounts.apps.AccountsConfig",

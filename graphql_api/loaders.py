@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from accounts.selectors.audit import AuditRow
     from accounts.selectors.roles import GrantRow
     from allocation.selectors.assurance import VerificationStatement
-    from allocation.selectors.children import Child, ChildPage
+    from allocation.selectors.child_page import ChildPage
+    from allocation.selectors.children import Child
     from allocation.selectors.cube import CubePage, CubeRow, Dimension
     from allocation.selectors.emissions import Series
     from allocation.selectors.facts import EmissionsFilter

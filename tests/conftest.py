@@ -20,6 +20,7 @@ from carbon.celery import app, configure
 from carbon.embedded.broker import BrokerServer
 from carbon.embedded.transport import embedded_url
 from carbon.services import Service, Services, answers, api, end_leftovers, worker, worker_answers
+from tests.migrated_template import ensure_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,16 @@ def pytest_configure() -> None:
 def pytest_sessionstart() -> None:
     """End the worker of a killed test run: it would hold the database that is created anew."""
     end_leftovers(SERVICES_MARK)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None,  # noqa: ARG001 extends the fixture of this name
+    django_db_blocker: pytest_django.DjangoDbBlocker,
+) -> None:
+    """Copy the test database from one that is migrated."""
+    with django_db_blocker.unblock():
+        connection.settings_dict["TEST"]["TEMPLATE"] = ensure_template()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ from allocation.policies.nodes import Kind
 from allocation.policies.pieces import CONTAINERS
 
 # What was asked for, with the months in which the viewer sees it as a whole and, where something below it may be
-# visible although it is not, those in which they see it at all.
+# visible although it is not, those in which they see it at all. The planner takes one node in two hundred for one of a
+# kind; told with CASE, every second one.
 OPEN = ", asked.months * COALESCE(known_asked.months, '{}'::datemultirange) AS open"
 LEFT_JOIN_KNOWN = "LEFT JOIN known_asked ON known_asked.key = asked.key"
 
@@ -21,7 +22,7 @@ asked_{CONTAINERS.get(kind, kind)} AS MATERIALIZED (
     FROM asked
     {{known}}
     {joins}
-    WHERE asked.kind = '{kind}'
+    WHERE CASE asked.kind WHEN '{kind}' THEN true ELSE false END
 )"""  # noqa: S608 fixed texts
 
 

@@ -223,7 +223,8 @@ class CubeResult:
 
 
 # By emissions a page is cut by totals alone, before all columns are added up and names are looked up: a cube has many
-# more rows than a page. Rows that tie with the last of the page stay until labels decide.
+# more rows than a page. Rows that tie with the last of the page, or with the row that it follows, stay until labels
+# decide.
 _CHOSEN = """
 , ranked AS (
     SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE(sum({row_total}), -1) AS total_ug,
@@ -236,12 +237,15 @@ _CHOSEN = """
 ), chosen AS (
     {chosen}
 )"""
+_TIED = "SELECT * FROM ranked line WHERE ({there}) AND line.total_ug = %(after_value)s\n    UNION ALL "
 _LARGEST = """
-    SELECT * FROM ranked line WHERE ({there}){from_total} ORDER BY total_ug DESC FETCH FIRST %(limit)s ROWS WITH TIES"""
+    {tied}(SELECT * FROM ranked line WHERE ({there}){below} ORDER BY total_ug DESC FETCH FIRST %(limit)s ROWS WITH TIES)
+"""
 _LARGEST_OF_EACH = """
     SELECT * FROM (SELECT line.*, rank() OVER (PARTITION BY line.key ORDER BY line.total_ug DESC) AS rank
                    FROM ranked line WHERE ({there})) AS line
-    WHERE line.rank <= %(limit)s"""
+    WHERE line.rank <= %(limit)s
+"""
 # `IS TRUE` keeps it a look-up in a hash table: the planner expects far too few facts and would compare each with each.
 _OF_CHOSEN = """
     WHERE (({place}) IN (SELECT {chosen} FROM chosen)) IS TRUE"""
@@ -386,13 +390,15 @@ def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str], *, severa
     wanted = frozenset(grouping.dimensions)
     amounts_of = "picked" if wanted & _PICKED else "fact"
     largest, chosen = (_LARGEST_OF_EACH, _PAGE_OF_EACH) if page.each and several else (_LARGEST, _PAGE)
+    there = _NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true"
     return _CHOSEN.format(
         **parts,
         amounts_of=amounts_of,
         row_total=total_sql(amounts_of, page.method),
         largest=largest.format(
-            there=_NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true",
-            from_total=" AND line.total_ug <= %(after_value)s" if page.after else "",
+            there=there,
+            tied=_TIED.format(there=there) if page.after else "",
+            below=" AND line.total_ug < %(after_value)s" if page.after else "",
         ).strip(),
         chosen=chosen.format(
             named=f"(SELECT line.*, {parts['label']} AS label FROM largest line) AS named",  # noqa: S608 fixed texts

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from django.core.exceptions import ValidationError
@@ -34,7 +34,7 @@ class StatementWithdrawn(Refusal):
     code = "STATEMENT_WITHDRAWN"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Statement:
     """What a verifier stated. `document_sha256` may be empty: then nobody can prove which text was meant."""
 
@@ -124,13 +124,7 @@ def _record(viewer: Viewer, provider: Provider, statement: Statement, **subject:
         raise Invalid("a statement is not issued in the future", field="issued_on")
     made = VerificationStatement(
         provider=provider,
-        verifier=statement.verifier,
-        standard=statement.standard,
-        level=statement.level,
-        scope=statement.scope,
-        document_url=statement.document_url,
-        document_sha256=statement.document_sha256,
-        issued_on=statement.issued_on,
+        **dataclasses.asdict(statement),
         recorded_at=viewer.now,
         recorded_by_id=viewer.user_id,
         **subject,

@@ -10,7 +10,8 @@ from strawberry.dataloader import DataLoader
 
 from accounts.months import Period
 from allocation.policies import NodeKey
-from allocation.selectors.children import Child, ChildPage
+from allocation.selectors.child_page import ChildPage
+from allocation.selectors.children import Child
 from allocation.selectors.filters import FilterCodes
 from allocation.selectors.nodes import Node as DomainNode
 from graphql_api.context import Context

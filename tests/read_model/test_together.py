@@ -6,7 +6,7 @@ import pytest
 
 from allocation.selectors import children, cube, restatements
 from allocation.selectors.amounts import Method
-from allocation.selectors.children import ChildOrder, ChildPage
+from allocation.selectors.child_page import ChildOrder, ChildPage
 from allocation.selectors.cube import CubeOrder, CubePage, Dimension, Grouping
 from allocation.selectors.restatements import Changed
 from tests.factories.hierarchy import month

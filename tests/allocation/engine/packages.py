@@ -73,10 +73,13 @@ class Package:
         return cls({**draft.identity, "methodology": methodology}, draft.copy().tables)
 
     @cached_property
+    def _frames(self) -> dict[str, pd.DataFrame]:
+        return {name: _frame(name, self.tables.get(name, [])) for name in TABLES if name != "usage"}
+
+    @property
     def activity(self) -> Activity:
-        """The package without its usage."""
-        tables = {name: _frame(name, self.tables.get(name, [])) for name in TABLES if name != "usage"}
-        return Activity(_header(self.manifest), tables)
+        """The package without its usage; the engine reads the options anew each time."""
+        return Activity(_header(self.manifest), {name: frame.copy() for name, frame in self._frames.items()})
 
     def usage(self, cluster: str, plan: Plan) -> Usage:
         """Return the usage of a cluster, its part of the region's included."""

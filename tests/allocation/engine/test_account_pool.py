@@ -52,6 +52,7 @@ def test_without_external_leaves_the_pool_falls_back(internal: str) -> None:
     assert unused == (500_000_000 if internal == "true" else 0)
 
 
+@pytest.mark.long
 @example(31702)  # draws a base of its own
 @given(st.integers(0, 10**9))
 @settings(deadline=None, max_examples=15)

@@ -15,6 +15,7 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str, str, str]
 """(cluster, service, account, group, line)."""
+
+pytestmark = pytest.mark.long
 
 few = settings(deadline=None, max_examples=15)
 
