@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from strawberry.dataloader import DataLoader
 
@@ -27,7 +26,7 @@ from allocation.selectors.facts import NO_FILTER
 from allocation.selectors.filters import FilterCodes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from accounts.months import Period
@@ -47,6 +46,9 @@ if TYPE_CHECKING:
     from allocation.selectors.statuses import Figure
     from allocation.selectors.targets import Progress
     from graphql_api.context import Context
+
+
+Value = TypeVar("Value")
 
 
 class Asked(NamedTuple):
@@ -170,16 +172,15 @@ class Loaders:
         ):
             loader.clear_all()
 
-    async def _runs(self, keys: Sequence[SeriesKey]) -> dict[SeriesKey, list[int]]:
-        """The runs behind what each node shows; all keys ask the same but for their nodes."""
-        series = await self.series_by_key.load_many(keys)
-        question, _ = await self.question_by_asked.load(keys[0].asked)
-        return {key: emissions.runs_behind(one, question.published) for key, one in zip(keys, series, strict=True)}
+    async def _runs(self, nodes: list[NodeKey], asked: Asked) -> dict[NodeKey, list[int]]:
+        """The runs behind what each node shows."""
+        series = await self.series_by_key.load_many([SeriesKey(node, asked) for node in nodes])
+        question, _ = await self.question_by_asked.load(asked)
+        return {node: emissions.runs_behind(one, question.published) for node, one in zip(nodes, series, strict=True)}
 
     async def _methods(self, keys: list[SeriesKey]) -> Sequence[list[Methodology]]:
-        found: dict[SeriesKey, list[Methodology]] = {}
-        for asked in dict.fromkeys(key.asked for key in keys):
-            runs = await self._runs([key for key in keys if key.asked == asked])
+        async def read(nodes: list[NodeKey], asked: Asked) -> dict[NodeKey, list[Methodology]]:
+            runs = await self._runs(nodes, asked)
             question, _ = await self.question_by_asked.load(asked)
             by_run = await self.context.call(
                 methodologies.of_runs,
@@ -187,25 +188,27 @@ class Loaders:
                 published=question.published,
                 run_ids=sorted({run for some in runs.values() for run in some}),
             )
-            for key, some in runs.items():
+            found = {}
+            for node, some in runs.items():
                 versions = {by_run[run].id: by_run[run] for run in some if run in by_run}
-                found[key] = [versions[ident] for ident in sorted(versions)]
-        return [found[key] for key in keys]
+                found[node] = [versions[ident] for ident in sorted(versions)]
+            return found
+
+        return await _together(keys, read)
 
     async def _statements(self, keys: list[SeriesKey]) -> Sequence[list[VerificationStatement]]:
-        found: dict[SeriesKey, list[VerificationStatement]] = {}
-        for asked in dict.fromkeys(key.asked for key in keys):
-            runs = await self._runs([key for key in keys if key.asked == asked])
+        async def read(nodes: list[NodeKey], asked: Asked) -> dict[NodeKey, list[VerificationStatement]]:
+            runs = await self._runs(nodes, asked)
             question, _ = await self.question_by_asked.load(asked)
-            behind = await self.context.call(
+            return await self.context.call(
                 assurance.behind,
                 viewer=self.context.viewer,
                 published=question.published,
                 run_ids=runs,
                 period=asked.period,
             )
-            found |= behind
-        return [found[key] for key in keys]
+
+        return await _together(keys, read)
 
     async def _of_methods(self, keys: list[int]) -> Sequence[list[VerificationStatement]]:
         rows = await self.context.call(
@@ -224,53 +227,50 @@ class Loaders:
         return [found[key] for key in keys]
 
     async def _grants(self, keys: list[GrantsKey]) -> Sequence[list[GrantRow] | None]:
-        found: dict[GrantsKey, list[GrantRow]] = {}
-        for first, after in dict.fromkeys((key.first, key.after) for key in keys):
-            refs = [key.node for key in keys if (key.first, key.after) == (first, after)]
-            rows = await self.context.call(
-                roles.grants_on, viewer=self.context.viewer, nodes=refs, first=first, after=after
+        async def read(
+            nodes: list[NodeRef], first: int, after: GrantRow | None
+        ) -> dict[NodeRef, list[GrantRow] | None]:
+            found = await self.context.call(
+                roles.grants_on, viewer=self.context.viewer, nodes=nodes, first=first, after=after
             )
-            found |= {GrantsKey(node, first, after): granted for node, granted in rows.items()}
-        return [found.get(key) for key in keys]
+            return {node: found.get(node) for node in nodes}
+
+        return await _together(keys, read)
 
     async def _audit(self, keys: list[AuditKey]) -> Sequence[list[AuditRow] | None]:
-        found: dict[AuditKey, list[AuditRow]] = {}
-        for first, before in dict.fromkeys((key.first, key.before) for key in keys):
-            refs = [key.node for key in keys if (key.first, key.before) == (first, before)]
-            rows = await self.context.call(
-                audit.audit_of, viewer=self.context.viewer, nodes=refs, first=first, before=before
+        async def read(nodes: list[NodeRef], first: int, before: int | None) -> dict[NodeRef, list[AuditRow] | None]:
+            found = await self.context.call(
+                audit.audit_of, viewer=self.context.viewer, nodes=nodes, first=first, before=before
             )
-            found |= {AuditKey(node, first, before): entries for node, entries in rows.items()}
-        return [found.get(key) for key in keys]
+            return {node: found.get(node) for node in nodes}
+
+        return await _together(keys, read)
 
     async def _latest_exports(self, keys: list[int]) -> Sequence[Any]:
         found = await self.context.call(exports.latest_of, viewer=self.context.viewer, schedule_ids=keys)
         return [found.get(key) for key in keys]
 
     async def _files(self, keys: list[FilesKey]) -> Sequence[list[Any]]:
-        found: dict[FilesKey, list[Any]] = {}
-        # One page of all exports of a list; more only where a document asks for several.
-        for limit, after in dict.fromkeys((key.limit, key.after) for key in keys):
-            ids = [key.export_id for key in keys if (key.limit, key.after) == (limit, after)]
-            rows = await self.context.call(
+        async def read(ids: list[int], limit: int, after: int | None) -> dict[int, list[Any]]:
+            return await self.context.call(
                 exports.files_of, viewer=self.context.viewer, export_ids=ids, limit=limit, after=after
             )
-            found |= {FilesKey(export_id, limit, after): files for export_id, files in rows.items()}
-        return [found[key] for key in keys]
+
+        return await _together(keys, read)
 
     async def _changes(self, keys: list[Changed]) -> Sequence[tuple[Figure, Figure]]:
         found = await self.context.call(restatements.changes, viewer=self.context.viewer, asked=keys)
         return [found[key] for key in keys]
 
     async def _leaves(self, keys: list[LeavesKey]) -> Sequence[list[LeafDifference] | TooManyLeaves]:
-        found: dict[LeavesKey, list[LeafDifference] | TooManyLeaves] = {}
-        for limit, after in dict.fromkeys((key.limit, key.after) for key in keys):
-            asked = [key.changed for key in keys if (key.limit, key.after) == (limit, after)]
-            leaves = await self.context.call(
+        async def read(
+            asked: list[Changed], limit: int, after: LeafKey | None
+        ) -> dict[Changed, list[LeafDifference] | TooManyLeaves]:
+            return await self.context.call(
                 restatements.leaf_differences, viewer=self.context.viewer, asked=asked, limit=limit, after=after
             )
-            found |= {LeavesKey(changed, limit, after): rows for changed, rows in leaves.items()}
-        return [found[key] for key in keys]
+
+        return await _together(keys, read)
 
     async def _nodes(self, keys: list[NodeKey]) -> Sequence[Node | None]:
         found = await self.context.call(nodes.by_key, viewer=self.context.viewer, keys=keys)
@@ -289,22 +289,18 @@ class Loaders:
     async def _lists(
         self, keys: list[ListKey], selector: Callable[..., dict[NodeKey, list[Child]]]
     ) -> Sequence[list[Child]]:
-        found: dict[ListKey, list[Child]] = {}
-        for period, page in dict.fromkeys((key.period, key.page) for key in keys):
+        async def read(parents: list[NodeKey], period: Period, page: ChildPage) -> dict[NodeKey, list[Child]]:
             question, _ = await self.question_by_asked.load(Asked(period))
-            parents = [key.parent for key in keys if (key.period, key.page) == (period, page)]
-            lists = await self.context.call(selector, question=question, parents=parents, page=page)
-            found |= {ListKey(parent, period, page): rows for parent, rows in lists.items()}
-        return [found[key] for key in keys]
+            return await self.context.call(selector, question=question, parents=parents, page=page)
+
+        return await _together(keys, read)
 
     async def _child_counts(self, keys: list[CountKey]) -> Sequence[int]:
-        found: dict[CountKey, int] = {}
-        for period in dict.fromkeys(key.period for key in keys):
+        async def read(parents: list[NodeKey], period: Period) -> dict[NodeKey, int]:
             question, _ = await self.question_by_asked.load(Asked(period))
-            parents = [key.parent for key in keys if key.period == period]
-            numbers = await self.context.call(children.count, question=question, parents=parents)
-            found |= {CountKey(parent, period): number for parent, number in numbers.items()}
-        return [found[key] for key in keys]
+            return await self.context.call(children.count, question=question, parents=parents)
+
+        return await _together(keys, read)
 
     async def _questions(self, keys: list[Asked]) -> Sequence[tuple[Question, EmissionsFilter]]:
         return [await self._question(key) for key in keys]
@@ -328,23 +324,16 @@ class Loaders:
         return self.context.remembered[moment]  # type: ignore[no-any-return] # only publications are kept by moment
 
     async def _series(self, keys: list[SeriesKey]) -> Sequence[Series]:
-        groups: dict[Asked, list[NodeKey]] = defaultdict(list)
-        for key in keys:
-            groups[key.asked].append(key.node)
-        found: dict[SeriesKey, Series] = {}
-        for asked, members in groups.items():
+        async def read(nodes: list[NodeKey], asked: Asked) -> dict[NodeKey, Series]:
             question, restricted = await self.question_by_asked.load(asked)
-            series = await self.context.call(
-                emissions.by_month, question=question, nodes=members, restricted=restricted
-            )
-            found |= {SeriesKey(node, asked): one for node, one in series.items()}
-        return [found[key] for key in keys]
+            return await self.context.call(emissions.by_month, question=question, nodes=nodes, restricted=restricted)
+
+        return await _together(keys, read)
 
     async def _breakdowns(self, keys: list[BreakdownKey]) -> Sequence[list[CubeRow] | cube.TooManyAccounts]:
-        found: dict[BreakdownKey, list[CubeRow] | cube.TooManyAccounts] = {}
-        for asked, dimension, page in dict.fromkeys((key.asked, key.dimension, key.page) for key in keys):
-            members = [key for key in keys if (key.asked, key.dimension, key.page) == (asked, dimension, page)]
-            nodes = [key.node for key in members]
+        async def read(
+            nodes: list[NodeKey], asked: Asked, dimension: Dimension, page: CubePage
+        ) -> dict[NodeKey, list[CubeRow] | cube.TooManyAccounts]:
             series = await self.series_by_key.load_many([SeriesKey(node, asked) for node in nodes])
             question, restricted = await self.question_by_asked.load(asked)
             given = await self.context.call(
@@ -356,10 +345,20 @@ class Loaders:
                 restricted=restricted,
                 series=dict(zip(nodes, series, strict=True)),
             )
-            rows: dict[NodeKey, list[CubeRow]] = defaultdict(list)
+            rows: dict[NodeKey, list[CubeRow]] = {node: [] for node in nodes}
             for row in given.rows:
                 rows[row.node].append(row)
-            for key in members:
-                refused = key.node in given.refused
-                found[key] = cube.TooManyAccounts(cube.MAX_LEDGER_ACCOUNTS) if refused else rows[key.node]
-        return [found[key] for key in keys]
+            return rows | {node: cube.TooManyAccounts(cube.MAX_LEDGER_ACCOUNTS) for node in given.refused}
+
+        return await _together(keys, read)
+
+
+async def _together(
+    keys: Sequence[tuple[Any, ...]], read: Callable[..., Awaitable[Mapping[Any, Value]]]
+) -> list[Value]:
+    """What each key asks for, read at once for all keys that differ by nothing but their first part, the subject."""
+    found: dict[tuple[Any, ...], Value] = {}
+    for asked in dict.fromkeys(key[1:] for key in keys):
+        values = await read([key[0] for key in keys if key[1:] == asked], *asked)
+        found |= {(subject, *asked): value for subject, value in values.items()}
+    return [found[key] for key in keys]
