@@ -223,4 +223,5 @@ def _looked_up(question: Question, parents: Collection[NodeKey]) -> list[tuple[s
     params = {"few": FEW, "start": question.period.start, "bound": question.period.bound}
     with connection.cursor() as cursor:
         cursor.execute(text, ids_by_kind(parents) | params)
-        return cursor.fetchall()
+        found: list[tuple[str, int, int, int]] = cursor.fetchall()
+    return found
