@@ -98,7 +98,7 @@ FROM (
 ) leaf
 CROSS JOIN unnest({lines}::smallint[]) WITH ORDINALITY AS line (number, place)
 CROSS JOIN LATERAL (
-    SELECT (5e13 / power(leaf.account + 0.3, 1.282) / (leaf.pair + line.place))::bigint
+    SELECT (5e13::float8 / power(leaf.account + 0.3::float8, 1.282) / (leaf.pair + line.place))::bigint
            + (leaf.account * 7919 + leaf.pair * 31 + line.place) % 1000003 AS ug
 ) amount
 """)
