@@ -103,7 +103,7 @@ parent AS MATERIALIZED (
     WHERE own.node_kind = 'account' AND member.superseded_by_id IS NULL
         AND member.directory_id = ANY(%(gathered)s::bigint[]) AND member.group_id IS NULL
     GROUP BY member.directory_id
-), child AS MATERIALIZED (
+), {{child}} AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY candidate.kind_rank, candidate.parent_kind, candidate.parent_id,
                                        candidate.node_id) AS key, candidate.*,
            COALESCE(candidate.months && known_parent.months, false)
@@ -117,7 +117,7 @@ parent AS MATERIALIZED (
     WHERE CASE WHEN NOT isempty(candidate.months) AND candidate.kind = ANY(%(kinds_below)s::text[])
         AND (candidate.months && known_parent.months OR candidate.months && own.months
              OR candidate.months && loose.months) THEN true ELSE false END
-), asked AS MATERIALIZED (
+){{cut}}, asked AS MATERIALIZED (
     SELECT child.key, child.kind, child.node_id, child.months FROM child
 )"""  # noqa: S608 fixed texts
 _KINDS = {
@@ -168,8 +168,11 @@ class Candidates:
     groups: Sequence[int] | None = None
     accounts: Sequence[int] | None = None
 
-    def asked(self) -> Asked:
-        """Begin a statement with the children that the viewer may know: `child`, and `asked` for their amounts."""
+    def asked(self, cut: str = "") -> Asked:
+        """Begin a statement with the children that the viewer may know: `child`, and `asked` for their amounts.
+
+        `cut` begins with a comma and makes `child` out of a choice of `every_child`.
+        """
         there = {parent.kind for parent in self.parents}
         candidates = " UNION ALL ".join(text for kind, text in _CANDIDATES.items() if kind in there)
         params = {
@@ -181,7 +184,7 @@ class Candidates:
             "groups": None if self.groups is None else list(self.groups),
             "accounts": None if self.accounts is None else list(self.accounts),
         }
-        text = _KNOWN_CHILDREN.format(candidates=candidates)
+        text = _KNOWN_CHILDREN.format(candidates=candidates, child="every_child" if cut else "child", cut=cut)
         return Asked(text, ids_by_kind(self.parents) | params, self.kinds)
 
 

@@ -79,7 +79,7 @@ candidate AS MATERIALIZED ({candidates}
 ), asked AS MATERIALIZED (
     SELECT child.key, child.kind, child.node_id, child.months FROM child
 )"""
-# By name a page is cut before amounts are read, so that a list of any length costs what a page costs.
+# Accounts are cut by name as children are.
 _NAME = """(SELECT COALESCE(NULLIF(account.name, ''), account.external_id) COLLATE "C"
               FROM accounts_account account WHERE account.id = candidate.node_id)"""
 _CUT = f"""
@@ -93,11 +93,17 @@ _PLACE = f""",
            row_number() OVER (PARTITION BY candidate.parent_kind, candidate.parent_id
                               ORDER BY {_NAME}, candidate.node_id) AS place"""
 
+# By name a page is cut before amounts are read, so that a list of any length costs what a page costs.
+_CUT_BY_NAME = f""", {DESCRIBED.format(wanted="every_child").strip()}, child AS MATERIALIZED (
+    {{cut}}
+)"""
+_NAMED = "(SELECT every_child.*, described.name FROM every_child JOIN described USING (kind, node_id)) AS line"
+_DESCRIBED_CHILDREN = f", {DESCRIBED.format(wanted='child').strip()}"
 # `amount` and `described` are worked out once: where the planner expects one child, it would do it again for each.
 _PAGE = """
 , amount AS MATERIALIZED (
     SELECT fact.key, {sums} FROM fact GROUP BY fact.key
-), {described}, line AS (
+){described}, line AS (
     SELECT child.parent_kind, child.parent_id, child.kind_rank, child.months::text AS months,
            COALESCE({total}, -1) AS total_ug, child.visible, described.*, {columns}
     FROM child
@@ -106,10 +112,10 @@ _PAGE = """
 )
 {cut}
 """
-_OF_ONE = "SELECT line.* FROM line {after} ORDER BY {order} LIMIT %(limit)s"
+_OF_ONE = "SELECT line.* FROM {line} {after} ORDER BY {order} LIMIT %(limit)s"
 # A limit keeps no more rows than a page while it sorts; numbering the rows of several lists sorts all of them.
 _OF_EACH = """SELECT line.* FROM (
-    SELECT line.*, row_number() OVER (PARTITION BY line.parent_kind, line.parent_id ORDER BY {order}) AS place FROM line
+    SELECT line.*, row_number() OVER (PARTITION BY line.parent_kind, line.parent_id ORDER BY {order}) AS place FROM {line}
 ) AS line WHERE line.place <= %(limit)s ORDER BY {order}"""
 _RANK, _MONTHS, _TOTAL, _VISIBLE, _DESCRIBED = range(2, 7)
 _AMOUNTS = _DESCRIBED + 10
@@ -124,8 +130,12 @@ def children(*, question: Question, parents: Collection[NodeKey], page: ChildPag
     found = candidates_below(question, parents)
     if not found.kinds:
         return {parent: [] for parent in parents}
-    if not found.many or len(parents) > 1:
-        return _by_parent(question, parents, _page(question, found.asked(), page, several=len(parents) > 1))
+    several = len(parents) > 1
+    if page.order is ChildOrder.NAME_ASC:
+        asked = found.asked(_CUT_BY_NAME.format(cut=_cut(page, _NAMED, several=several)))
+        return _by_parent(question, parents, _page(question, asked, page, several=several, described=""))
+    if not found.many or several:
+        return _by_parent(question, parents, _page(question, found.asked(), page, several=several))
     rows: list[tuple[Any, ...]] = []
     for choice in front_runners(question, found, page):
         rows = _page(question, choice.candidates.asked(), page)
@@ -156,17 +166,24 @@ def accounts_below(*, question: Question, parents: Collection[NodeKey], page: Ch
     return _by_parent(question, parents, rows)
 
 
-def _page(question: Question, asked: Asked, page: ChildPage, *, several: bool = False) -> list[tuple[Any, ...]]:
+def _cut(page: ChildPage, line: str, *, several: bool) -> str:
+    after, order = ORDERS[page.order]
+    text = _OF_EACH if several else _OF_ONE
+    return text.format(line=line, after=after if page.after else "", order=order)
+
+
+def _page(
+    question: Question, asked: Asked, page: ChildPage, *, several: bool = False, described: str = _DESCRIBED_CHILDREN
+) -> list[tuple[Any, ...]]:
     if page.after and several:
         raise ValueError(page.after)
     begun = facts(question, asked=asked)
-    after, order = ORDERS[page.order]
     text = _PAGE.format(
         sums=sums_sql("fact"),
-        described=DESCRIBED.format(wanted="child").strip(),
+        described=described,
         total=total_sql("amount", page.method),
         columns=", ".join(f"amount.{column}" for column in COLUMNS),
-        cut=(_OF_EACH if several else _OF_ONE).format(after=after if page.after else "", order=order),
+        cut=_cut(page, "line", several=several),
     )
     with connection.cursor() as cursor:
         cursor.execute(begun.text + text, begun.params | page.cut() | {"limit": page.limit})
