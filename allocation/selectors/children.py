@@ -115,7 +115,8 @@ _PAGE = """
 _OF_ONE = "SELECT line.* FROM {line} {after} ORDER BY {order} LIMIT %(limit)s"
 # A limit keeps no more rows than a page while it sorts; numbering the rows of several lists sorts all of them.
 _OF_EACH = """SELECT line.* FROM (
-    SELECT line.*, row_number() OVER (PARTITION BY line.parent_kind, line.parent_id ORDER BY {order}) AS place FROM {line}
+    SELECT line.*, row_number() OVER (PARTITION BY line.parent_kind, line.parent_id ORDER BY {order}) AS place
+    FROM {line}
 ) AS line WHERE line.place <= %(limit)s ORDER BY {order}"""
 _RANK, _MONTHS, _TOTAL, _VISIBLE, _DESCRIBED = range(2, 7)
 _AMOUNTS = _DESCRIBED + 10
