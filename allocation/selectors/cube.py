@@ -332,7 +332,8 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
         found = cursor.fetchall()
     if series is None:
         series = by_month(question=question, nodes=nodes, restricted=restricted)
-    return CubeResult([_row(row, nodes, grouping, series) for row in found], series, refused)
+    spans = {node: _spans(of_node, grouping) for node, of_node in series.items()}
+    return CubeResult([_row(row, nodes, grouping, series, spans) for row in found], series, refused)
 
 
 def _refused(question: Question, nodes: Sequence[NodeKey]) -> frozenset[NodeKey]:
@@ -459,14 +460,20 @@ _FIXED = 6
 _PER_DIMENSION = 5
 
 
-def _row(row: tuple[Any, ...], nodes: Sequence[NodeKey], grouping: Grouping, series: dict[NodeKey, Series]) -> CubeRow:
+def _row(
+    row: tuple[Any, ...],
+    nodes: Sequence[NodeKey],
+    grouping: Grouping,
+    series: dict[NodeKey, Series],
+    spans: dict[NodeKey, dict[date, Span]],
+) -> CubeRow:
     key, bucket, zero, total, sort_text, label = row[:_FIXED]
     node = nodes[key - 1]
     values = tuple(
         _value(dimension, row[_FIXED + place * _PER_DIMENSION :][:_PER_DIMENSION])
         for place, dimension in enumerate(grouping.dimensions)
     )
-    span = None if bucket is None else _span(series[node], bucket, grouping)
+    span = None if bucket is None else spans[node][bucket]
     presence = _presence(series.get(node), span)
     first = _FIXED + len(values) * _PER_DIMENSION
     figure = Figure(
@@ -493,7 +500,9 @@ def _value(dimension: Dimension, cells: tuple[Any, ...]) -> Value:
     return Value(dimension, code, name, provider, kind, node)
 
 
-def _span(series: Series, bucket: date, grouping: Grouping) -> Span:
-    granularity = grouping.granularity or Granularity.MONTH
-    spans = {span.start: span for span in grouped(series.points, granularity, first_month=grouping.fiscal_start)}
-    return spans[bucket]
+def _spans(series: Series, grouping: Grouping) -> dict[date, Span]:
+    """The months, quarters or years of a node, by their first month; none where time is not told apart."""
+    if grouping.granularity is None:
+        return {}
+    spans = grouped(series.points, grouping.granularity, first_month=grouping.fiscal_start)
+    return {span.start: span for span in spans}
