@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import connection
 
-from accounts.models import AuditEntry
+from accounts.models import Account, AccountMembership, AuditEntry, ResourceGroup
 from allocation.models import Export, ExportState, MethodologyVersion, VerificationStatement
 from allocation.services import exporting
 from tests.factories.effort import Effort, effort_of
@@ -40,6 +41,17 @@ KINDS = {
     "Account": "account",
     "ResourceGroup": "resource_group",
 }
+# These are refused for nodes with more than 500 accounts.
+OF_FEW = frozenset({"byResourceGroup", "leaves"})
+# What grows with the accounts: the planner is told, as it is by the database itself in time.
+GROWN = (
+    "accounts_account",
+    "accounts_accountmembership",
+    "accounts_resourcegroup",
+    "allocation_accounttotal",
+    "allocation_containertotal",
+    "allocation_ledgerrow",
+)
 _FOUND = 'search(text: "twin", kinds: [%s], first: $first) { edges { node { %%s } } }'
 # The way to rows of each type that has none of its own; the rows of one way are as alike as twins.
 _CHILDREN = "... on ResourceDirectory { children(period: $period, first: 10) { edges { node { %s } } } }"
@@ -152,8 +164,8 @@ def _exports(world: World) -> None:
         exporting.execute_export(export_id=export.pk, worker="here")
 
 
-def _samples(world: World) -> NestedSamples:
-    return NestedSamples({"": f'"{node_id(world, "enterprise_parent", "twin-1-e")}"'}, STARTS)
+def _samples(world: World, without: frozenset[str] = frozenset()) -> NestedSamples:
+    return NestedSamples({"": f'"{node_id(world, "enterprise_parent", "twin-1-e")}"'}, STARTS, without)
 
 
 def _asked(client: Client, text: str, first: int) -> tuple[Effort, dict[str, Any]]:
@@ -178,3 +190,50 @@ def test_every_field_costs_the_same_for_any_number_of_rows_around_it(twins: Worl
             grown[document.kind] = (few, many)
     assert alone == {}
     assert grown == {}
+
+
+def test_nothing_is_done_in_python_for_each_account(twins: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With thirty accounts and with three thousand the same rows are read and the same functions called for a page."""
+    # How long the database takes on a busy machine is not the question here.
+    monkeypatch.setattr("graphql_api.context.STATEMENT_TIMEOUT_MS", 60_000)
+    client, samples = signed_in(twins, "chief"), _samples(twins, OF_FEW)
+    documents = [*samples.nested(), *samples.roots()]
+    for document in documents:
+        _asked(client, document.text, 2)  # what is worked out once for a process is no part of an answer
+    before = {document: _asked(client, document.text, 2)[0] for document in documents}
+    _crowd(twins, 3_000 - len(_accounts(twins)))
+    after = {document: _asked(client, document.text, 2)[0] for document in documents}
+    grown = {
+        document.kind: (few, after[document])
+        for document, few in before.items()
+        if any(more > less for more, less in zip(after[document], few, strict=True))
+    }
+    assert grown == {}
+
+
+def _crowd(world: World, count: int) -> None:
+    """So many more accounts, with a little emissions each, so that they stand last in every list."""
+    accounts = Account.objects.bulk_create(
+        Account(provider=world.made["p"], external_id=f"zz-{number}") for number in range(count)
+    )
+    AccountMembership.objects.bulk_create(
+        AccountMembership(
+            account=account,
+            directory=world.made["twin-1-d"],
+            group=world.made["twin-1-g"],
+            valid_from=month(MONTHS[0]),
+            recorded_by=world.versions["twin-1-d"],
+        )
+        for account in accounts
+    )
+    parts = ResourceGroup.objects.bulk_create(ResourceGroup(account=account, code="only") for account in accounts)
+    for account, part in zip(accounts, parts, strict=True):
+        world.made |= {account.external_id: account, f"{account.external_id}/only": part}
+    few = [
+        Leaf("p", month(MONTHS[0]), "p-east", "p-compute", account.external_id, "only", line, 1, 0)
+        for account in accounts
+        for line in (0, ENERGY_LINE)
+    ]
+    _publish(world, MONTHS[0], [*_leaves(world, MONTHS[0], 6), *few], number=9)
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {', '.join(GROWN)}")
