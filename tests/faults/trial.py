@@ -108,7 +108,7 @@ class Trial:
         campaign.wage(quota, self.size.pause_seconds, self.say, time.monotonic() + 60 * self.size.minutes)
         self.say(f"{sum(campaign.inflicted.values()) + len(warrants.deaths())} faults done; waiting for peace")
         rested = campaign.make_peace(self.size.peace_seconds)
-        # The restater publishes and the reader reads all the while; on a crowded machine that takes longer than the faults.
+        # All the while one publishes and one reads; on a crowded machine that takes longer than the faults.
         deadline = time.monotonic() + 60 * self.size.minutes
         while (found := self._reads()["whole"]) < self.size.reads and time.monotonic() < deadline:
             self.say(f"{found} of {self.size.reads} reads")
