@@ -93,13 +93,15 @@ class ContainerTotal(LineAmounts):
     """Totals of one container in one publication, everything below it included.
 
     A container is a group (`group` set), a directory (`group` null, not `miscellaneous`), or the accounts that stand
-    directly under a directory (`miscellaneous`). `accounts` counts the accounts with ledger rows below it.
+    directly under a directory (`miscellaneous`). `accounts` counts the accounts with ledger rows below it. `parent` is
+    the group directly above a group in the month: children are kept in the order of their totals (migration 0018).
     """
 
     id = models.BigAutoField(primary_key=True)
     publication = models.ForeignKey(Publication, on_delete=models.DO_NOTHING, related_name="+", db_index=False)
     directory = models.ForeignKey(ResourceDirectory, on_delete=models.DO_NOTHING, related_name="+", db_index=False)
     group = models.ForeignKey(AccountGroup, on_delete=models.DO_NOTHING, null=True, related_name="+", db_index=False)
+    parent = models.ForeignKey(AccountGroup, on_delete=models.DO_NOTHING, null=True, related_name="+", db_index=False)
     miscellaneous = models.BooleanField(default=False)
     grain = models.SmallIntegerField(choices=Grain)
     service = models.ForeignKey(Service, on_delete=models.DO_NOTHING, null=True, related_name="+", db_index=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 # What was asked for, with the months in which the viewer sees it as a whole and, where something below it may be
-# visible although it is not, those in which they see it at all.
+# visible although it is not, those in which they see it at all. The planner takes one node in two hundred for a group
+# or an account; told with CASE, every second one.
 OPEN = ", asked.months * COALESCE(known_asked.months, '{}'::datemultirange) AS open"
 LEFT_JOIN_KNOWN = "LEFT JOIN known_asked ON known_asked.key = asked.key"
 ASKED_DIRECTORY = """
@@ -32,7 +33,7 @@ asked_group AS MATERIALIZED (
     JOIN accounts_resourcedirectory directory ON directory.id = grouping.directory_id
     LEFT JOIN seen_directory seen ON seen.directory_id = grouping.directory_id
     {above}
-    WHERE asked.kind = 'account_group'
+    WHERE CASE asked.kind WHEN 'account_group' THEN true ELSE false END
 )"""
 ASKED_MISCELLANEOUS = """
 asked_miscellaneous AS MATERIALIZED (
@@ -54,7 +55,7 @@ asked_account AS MATERIALIZED (
     {known}
     JOIN accounts_account account ON account.id = asked.node_id
     LEFT JOIN seen_account seen ON seen.account_id = account.id
-    WHERE asked.kind = 'account'
+    WHERE CASE asked.kind WHEN 'account' THEN true ELSE false END
 )"""
 ASKED_RESOURCE_GROUP = """
 asked_resource_group AS MATERIALIZED (

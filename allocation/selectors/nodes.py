@@ -55,7 +55,7 @@ class Node:
 
 # Descriptions by kind; `known` restricts them to nodes that the viewer may know.
 DESCRIBED = """
-described AS (
+described AS MATERIALIZED (
     SELECT 'enterprise_parent' AS kind, id AS node_id, name, external_id, status, NULL AS provider_code,
            NULL::date AS closed_from, NULL::boolean AS multi_account_management, NULL AS account_kind,
            NULL::bigint AS directory_id

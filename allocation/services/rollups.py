@@ -73,18 +73,24 @@ WITH placed AS MATERIALIZED (
     SELECT ancestor_id, descendant_id
     FROM accounts_groupclosure
     WHERE valid_from <= {month} AND (valid_to IS NULL OR valid_to > {month})
+), edge AS MATERIALIZED (
+    SELECT group_id, parent_id
+    FROM accounts_groupedge
+    WHERE superseded_by_id IS NULL AND valid_from <= {month} AND (valid_to IS NULL OR valid_to > {month})
 )
 INSERT INTO allocation_containertotal
-    (publication_id, directory_id, group_id, miscellaneous, grain, service_id, cluster_id, accounts, {columns})
-SELECT {publication}, d.directory_id, c.ancestor_id, false, d.grain, d.service_id, d.cluster_id, sum(d.accounts), {sums}
-FROM direct d JOIN closure c ON c.descendant_id = d.group_id
-GROUP BY d.directory_id, c.ancestor_id, d.grain, d.service_id, d.cluster_id
+    (publication_id, directory_id, group_id, parent_id, miscellaneous, grain, service_id, cluster_id, accounts,
+     {columns})
+SELECT {publication}, d.directory_id, c.ancestor_id, e.parent_id, false, d.grain, d.service_id, d.cluster_id,
+       sum(d.accounts), {sums}
+FROM direct d JOIN closure c ON c.descendant_id = d.group_id JOIN edge e ON e.group_id = c.ancestor_id
+GROUP BY d.directory_id, c.ancestor_id, e.parent_id, d.grain, d.service_id, d.cluster_id
 UNION ALL
-SELECT {publication}, directory_id, NULL, false, grain, service_id, cluster_id, sum(accounts), {sums}
+SELECT {publication}, directory_id, NULL, NULL, false, grain, service_id, cluster_id, sum(accounts), {sums}
 FROM direct
 GROUP BY directory_id, grain, service_id, cluster_id
 UNION ALL
-SELECT {publication}, directory_id, NULL, true, grain, service_id, cluster_id, accounts, {columns}
+SELECT {publication}, directory_id, NULL, NULL, true, grain, service_id, cluster_id, accounts, {columns}
 FROM direct
 WHERE group_id IS NULL
 """)

@@ -9,7 +9,7 @@ import strawberry
 
 from allocation.policies import Kind, View
 from allocation.selectors.amounts import Method, Scope
-from allocation.selectors.children import ChildOrder
+from allocation.selectors.child_page import ChildOrder
 from allocation.selectors.comparisons import Comparison
 from allocation.selectors.cube import CubeOrder, Dimension
 from allocation.selectors.explanations import Redaction

@@ -11,7 +11,8 @@ import strawberry
 from accounts.months import Period
 from allocation.policies import NodeKey, Question
 from allocation.selectors import children as children_selector
-from allocation.selectors.children import Child, ChildPage
+from allocation.selectors.child_page import ChildPage
+from allocation.selectors.children import Child
 from allocation.selectors.filters import FilterCodes
 from allocation.selectors.nodes import Node as DomainNode
 from graphql_api.context import Context

@@ -115,6 +115,34 @@ def test_raw_edges_make_no_cycle() -> None:
     _commit()
 
 
+def test_the_check_of_an_edge_does_not_read_all_edges() -> None:
+    """Not even where most groups stand below the same one, and the planner takes that for the rule."""
+    directory, recorded = make.directory(), make.version()
+    top, *below = (make.bare_group(f"group {number}", directory) for number in range(200))
+    GroupEdge.objects.bulk_create(
+        GroupEdge(
+            directory=directory,
+            group=group,
+            parent=None if group is top else top,
+            valid_from=make.month("2025-01"),
+            recorded_by=recorded,
+        )
+        for group in (top, *below)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE accounts_groupedge")
+        before = _edges_read_by_scans()
+        _commit()
+    # A look for each of a few edges would be harmless; one for each edge reads 40 000.
+    assert _edges_read_by_scans() - before < 10 * len(below)
+
+
+def _edges_read_by_scans() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'accounts_groupedge'")
+        return int(cursor.fetchone()[0])
+
+
 def test_a_group_does_not_outlive_its_parent() -> None:
     root = make.directory()
     parent = make.group("parent", root, [(None, "2025-01", "2025-06")])

@@ -14,7 +14,7 @@ from accounts.selectors.search import search
 from accounts.services import groups, memberships
 from allocation.selectors import children
 from allocation.selectors.amounts import Method
-from allocation.selectors.children import Child, ChildPage
+from allocation.selectors.child_page import ChildPage
 from allocation.selectors.cube import CubePage, Dimension, Grouping, cube
 from allocation.selectors.spans import Granularity
 from allocation.selectors.statuses import DataStatus
@@ -25,6 +25,7 @@ from tests.read_model.test_by_month import NOW, key, question, series
 
 if TYPE_CHECKING:
     from accounts.policies import Viewer
+    from allocation.selectors.children import Child
     from tests.read_model.world import World
 
 LBM = Method.LOCATION_BASED

@@ -19,7 +19,7 @@ from accounts.selectors.roles import topmost
 from accounts.selectors.search import search
 from allocation.policies import NodeKey, Question
 from allocation.selectors import children, emissions, publications
-from allocation.selectors.children import ChildOrder, ChildPage
+from allocation.selectors.child_page import ChildOrder, ChildPage
 from tests.factories import hierarchy as make
 from tests.factories import people
 

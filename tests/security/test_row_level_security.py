@@ -66,14 +66,20 @@ def world_with_usage() -> World:
     return world
 
 
-def counts(viewer_id: int | None, now: datetime | None = NOW) -> dict[str, int]:
-    """How many rows of each protected table the viewer can read by a bare statement."""
+def bare() -> dict[str, int]:
+    """How many rows of each protected table can be read at this moment of a transaction."""
     found = {}
-    with as_web(viewer_id=viewer_id, now=now), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         for table in PROTECTED:
             cursor.execute(BARE.format(table))
             found[table] = cursor.fetchone()[0]
     return found
+
+
+def counts(viewer_id: int | None, now: datetime | None = NOW) -> dict[str, int]:
+    """How many rows of each protected table the viewer can read by a bare statement."""
+    with as_web(viewer_id=viewer_id, now=now):
+        return bare()
 
 
 def test_without_a_viewer_nothing_is_there(world: World) -> None:
@@ -211,6 +217,31 @@ def test_a_revoked_or_expired_role_is_gone_at_once(world: World) -> None:
     type(grant)._default_manager.filter(pk=grant.pk).update(ends_at=None)  # noqa: SLF001 the manager of a class known at run time
     type(person).objects.filter(pk=person.pk).update(is_active=False)
     assert not any(counts(person.pk).values())
+
+
+@pytest.mark.parametrize("node", ["acme", "north", "a", "mover"])
+def test_what_a_statement_worked_out_is_gone_at_the_next_one(world: World, node: str) -> None:
+    """Keys are kept to the end of a statement: a role revoked in the same transaction counts at once."""
+    person = people.person()
+    grant = people.give(person, world.made[node])
+    with as_web(viewer_id=person.pk, now=NOW):
+        assert any(bare().values())
+        assert "{[" in _kept()
+        type(grant)._default_manager.filter(pk=grant.pk).delete()  # noqa: SLF001 the manager of a class known at run time
+        assert not any(bare().values())
+        assert "{[" not in _kept()
+
+
+def _kept() -> str:
+    """Everything that the policies keep in the transaction."""
+    kinds = ("resource_directory", "account_group", "account", "resource_group")
+    names = [f"{kind}{row}" for kind in kinds for row in ("", "_run", "_package", "_publication")]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT string_agg(current_setting('canopy.keys_' || name, true), ' ') FROM unnest(%s::text[]) AS name",
+            [names],
+        )
+        return str(cursor.fetchone()[0])
 
 
 def found() -> set[str]:

@@ -1,0 +1,133 @@
+"""Which of very many children can stand on a page: found by few columns or few rows, before anything is described.
+
+Two ways. The read model keeps the subgroups of each node in the order of their totals, month by month. Whoever stands
+on the first page for a period is, as a rule, among the first of some month; and who is among the first of no month
+cannot have more than the last of these have in all months together. So a page is right if its last child has more than
+that (Fagin's threshold algorithm), whatever the viewer may see: what is hidden only lowers a total. Where that is not
+enough, all children are ranked, by what the order needs and nothing else.
+
+Front runners are a choice of candidates. Who may know them, and what they show, is decided by the statement that reads
+the page, as for any other list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from django.db import connection
+
+from allocation.policies import Kind, View
+from allocation.selectors.amounts import sums_of_total_sql, total_sql
+from allocation.selectors.child_page import ORDERS, ChildOrder
+from allocation.selectors.facts import facts
+from allocation.selectors.nodes import DESCRIBED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from allocation.policies import Question
+    from allocation.selectors.candidates import Candidates
+    from allocation.selectors.child_page import ChildPage
+
+# How far down each month is read, in pages: at once, and if that was not enough.
+_DEPTHS_PAGES: Final = (6, 100)
+# Of nobody who does not see the node in all months: it would be a long search for the few children that they see.
+_LEADERS: Final = """
+WITH pin AS MATERIALIZED (
+    SELECT * FROM unnest(%(publications)s::bigint[]) AS pin (publication_id)
+), leader AS MATERIALIZED (
+    SELECT pin.publication_id, top.group_id, top.total_ug
+    FROM pin
+    CROSS JOIN LATERAL (
+        SELECT total.group_id, {total} AS total_ug
+        FROM allocation_containertotal total
+        WHERE total.publication_id = pin.publication_id AND {below} AND total.grain = 0 AND total.group_id IS NOT NULL
+        ORDER BY total.parent_id, {total} DESC NULLS LAST
+        LIMIT %(depth)s
+    ) AS top
+    WHERE (SELECT accounts_is_operator(%(viewer)s) OR EXISTS (
+        SELECT
+        FROM accounts_viewer_months(%(viewer)s, %(now)s, 'numbers', %(parent_kind)s, ARRAY[%(parent)s]::bigint[]) seen
+        WHERE daterange(seen.valid_from, seen.valid_to) @> daterange(%(start)s, %(bound)s)))
+)
+SELECT ARRAY(SELECT DISTINCT group_id FROM leader), (
+    SELECT COALESCE(sum(lowest.ug), 0)
+    FROM (SELECT COALESCE(min(total_ug), 0) AS ug
+          FROM leader GROUP BY publication_id HAVING count(*) = %(depth)s) AS lowest)
+"""
+_BELOW: Final = {
+    Kind.RESOURCE_DIRECTORY: "total.directory_id = %(parent)s AND total.parent_id IS NULL",
+    Kind.ACCOUNT_GROUP: """total.directory_id = (SELECT directory_id FROM accounts_accountgroup WHERE id = %(parent)s)
+            AND total.parent_id = %(parent)s""",
+}
+_RANKED: Final = """
+, amount AS MATERIALIZED (
+    SELECT fact.key, {sums} FROM fact GROUP BY fact.key
+), line AS (
+    SELECT child.kind, child.kind_rank, child.node_id, COALESCE({total}, -1) AS total_ug
+    FROM child LEFT JOIN amount ON amount.key = child.key
+)"""
+_NAMED: Final = """
+, {described}, line AS (
+    SELECT child.kind, child.kind_rank, child.node_id, described.name FROM child JOIN described USING (kind, node_id)
+)"""
+_CHOSEN: Final = """
+SELECT array_agg(chosen.node_id) FILTER (WHERE chosen.kind = 'account_group'),
+       array_agg(chosen.node_id) FILTER (WHERE chosen.kind = 'account')
+FROM (SELECT line.kind, line.node_id FROM line {after} ORDER BY {order} LIMIT %(limit)s) AS chosen
+"""
+
+
+class FrontRunners(NamedTuple):
+    """Candidates of a page; nobody else has more than `bound_ug` (None: nobody else stands on it)."""
+
+    candidates: Candidates
+    bound_ug: int | None
+
+
+def front_runners(question: Question, candidates: Candidates, page: ChildPage) -> Iterator[FrontRunners]:
+    """Choose the candidates of a page, ever more carefully; the last choice is right."""
+    if _are_led(question, candidates, page):
+        for depth in _DEPTHS_PAGES:
+            leaders = _leaders(question, candidates, page, depth * page.limit)
+            if leaders is None:
+                break
+            yield leaders
+    yield FrontRunners(_ranked(question, candidates, page), None)
+
+
+def _are_led(question: Question, candidates: Candidates, page: ChildPage) -> bool:
+    """Whether the order that the read model keeps is the one asked for."""
+    return (
+        page.order is ChildOrder.EMISSIONS_DESC
+        and candidates.many == {Kind.ACCOUNT_GROUP}
+        and question.view is View.AS_WAS
+        and question.published.moment is None
+    )
+
+
+def _leaders(question: Question, candidates: Candidates, page: ChildPage, depth: int) -> FrontRunners | None:
+    text = _LEADERS.format(total=total_sql("total", page.method), below=_BELOW[candidates.parent.kind])
+    params = question.params() | candidates.asked().params | {"depth": depth}
+    with connection.cursor() as cursor:
+        cursor.execute(text, params)
+        groups, bound_ug = cursor.fetchone()
+    return FrontRunners(replace(candidates, groups=groups), int(bound_ug)) if groups else None
+
+
+def _ranked(question: Question, candidates: Candidates, page: ChildPage) -> Candidates:
+    asked = candidates.asked()
+    after, order = ORDERS[page.order]
+    params: dict[str, Any] = question.params() | asked.params | {"limit": page.limit} | page.cut()
+    if page.order is ChildOrder.NAME_ASC:
+        begun = f"WITH {asked.text}" + _NAMED.format(described=DESCRIBED.format(wanted="child").strip())
+    else:
+        amounts = facts(question, asked=asked)
+        params |= amounts.params
+        sums, total = sums_of_total_sql("fact", page.method), total_sql("amount", page.method)
+        begun = amounts.text + _RANKED.format(sums=sums, total=total)
+    with connection.cursor() as cursor:
+        cursor.execute(begun + _CHOSEN.format(after=after if page.after else "", order=order), params)
+        groups, accounts = cursor.fetchone()
+    return replace(candidates, groups=groups or (), accounts=accounts or ())
