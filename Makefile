@@ -13,7 +13,6 @@ REQUIREMENTS := requirements/dev.txt
 # The stamp holds the digest of what was installed: a second run compares it and needs no network.
 STAMP := $(VENV)/.installed
 MANAGE := $(PY) manage.py
-CHILDREN ?= 2
 WORLDS ?= 50
 SEED ?= 20260
 CASES ?= 2000
@@ -80,9 +79,10 @@ bench-full: setup ## The same at full size: 10^7 rows a month, 100 000 accounts 
 		--wide 20000 --seconds 60 $(ARGS)
 
 .PHONY: mutants
-mutants: setup ## Change the engine line by line and see whether a test notices (ARGS="allocation.engine.linear*")
+mutants: setup ## Change the engine line by line and see whether a test notices (ARGS="allocation.engine.linear*" or ARGS="--sample 1000")
 	@./.ci/setup "$(VENV)" requirements/mutation.txt "$(VENV)/.installed-mutation"
-	@$(VENV)/bin/mutmut run --max-children $(CHILDREN) $(ARGS); $(VENV)/bin/mutmut results
+	@$(VENV)/bin/python -m tests.mutation make
+	@$(VENV)/bin/python -m tests.mutation try $(ARGS); $(VENV)/bin/python -m tests.mutation count
 
 lock: setup ## Compile requirements/*.in with hashes (needs the network)
 	@for name in runtime dev browser clients storage fuzz mutation; do echo "compiling requirements/$$name.txt"; \

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from allocation.engine.frames import LINES, Finding, Options, PackageRejectedError
 
@@ -124,7 +124,7 @@ def _strings(name: str, value: object) -> tuple[str, ...]:
         raise ValueError(f"{name} is an array of strings")
     if len(set(value)) != len(value):
         raise ValueError(f"{name} names something twice")
-    return tuple(cast("list[str]", value))
+    return tuple(value)
 
 
 def _lines(names: tuple[str, ...]) -> tuple[str, ...]:

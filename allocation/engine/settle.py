@@ -117,7 +117,7 @@ _Number = TypeVar("_Number", bound=np.generic)
 
 
 def _joined(parts: Sequence[npt.NDArray[_Number]], kind: type[_Number]) -> npt.NDArray[_Number]:
-    return np.concatenate([np.zeros(0, dtype=kind), *parts], dtype=kind)
+    return np.concatenate([np.zeros(0, dtype=kind), *parts])
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ candidate AS MATERIALIZED ({candidates}
     FROM own JOIN accounts_accountmembership member ON member.account_id = own.node_id
     WHERE own.node_kind = 'account' AND %(parent_kind)s = 'resource_directory' AND member.superseded_by_id IS NULL
         AND member.directory_id = %(parent)s AND member.group_id IS NULL
-), child AS MATERIALIZED (
+), {child} AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY candidate.kind_rank, candidate.node_id) AS key, candidate.*,
            candidate.months && parent_seen.months
            OR COALESCE(candidate.months && own.visible_months, false) AS visible
@@ -97,7 +97,7 @@ candidate AS MATERIALIZED ({candidates}
     WHERE CASE WHEN NOT isempty(candidate.months) AND candidate.kind = ANY(%(kinds_below)s::text[])
         AND (candidate.months && parent_seen.months OR candidate.months && own.months
              OR (candidate.kind = 'miscellaneous' AND candidate.months && loose.months)) THEN true ELSE false END
-), asked AS MATERIALIZED (
+){cut}, asked AS MATERIALIZED (
     SELECT child.key, child.kind, child.node_id, child.months FROM child
 )"""
 _KINDS = {
@@ -148,8 +148,11 @@ class Candidates:
     groups: Sequence[int] | None = None
     accounts: Sequence[int] | None = None
 
-    def asked(self) -> Asked:
-        """Begin a statement with the children that the viewer may know: `child`, and `asked` for their amounts."""
+    def asked(self, cut: str = "") -> Asked:
+        """Begin a statement with the children that the viewer may know: `child`, and `asked` for their amounts.
+
+        `cut` begins with a comma and makes `child` out of a choice of `every_child`.
+        """
         kind = Kind.RESOURCE_DIRECTORY if self.parent.kind is Kind.MISCELLANEOUS else self.parent.kind
         params = {
             "parent": self.parent.id,
@@ -158,7 +161,9 @@ class Candidates:
             "groups": None if self.groups is None else list(self.groups),
             "accounts": None if self.accounts is None else list(self.accounts),
         }
-        return Asked(_KNOWN_CHILDREN.format(candidates=_CANDIDATES[self.parent.kind]), params, self.kinds)
+        known = "every_child" if cut else "child"
+        text = _KNOWN_CHILDREN.format(candidates=_CANDIDATES[self.parent.kind], child=known, cut=cut)
+        return Asked(text, params, self.kinds)
 
 
 def candidates_below(question: Question, parent: NodeKey) -> Candidates:

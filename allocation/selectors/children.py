@@ -64,7 +64,7 @@ candidate AS MATERIALIZED ({candidates}
 ), asked AS MATERIALIZED (
     SELECT child.key, child.kind, child.node_id, child.months FROM child
 )"""
-# By name a page is cut before amounts are read, so that a list of any length costs what a page costs.
+# Accounts are cut by name as children are.
 _CUT = """
         AND EXISTS (
             SELECT FROM accounts_account account WHERE account.id = candidate.node_id
@@ -74,11 +74,18 @@ _CUT = """
               FROM accounts_account account WHERE account.id = candidate.node_id), candidate.node_id
     LIMIT %(limit)s"""
 
+# By name a page is cut before amounts are read, so that a list of any length costs what a page costs.
+_CUT_BY_NAME = f""", {DESCRIBED.format(wanted="every_child").strip()}, child AS MATERIALIZED (
+    SELECT line.*
+    FROM (SELECT every_child.*, described.name FROM every_child JOIN described USING (kind, node_id)) AS line
+    {{after}} ORDER BY {{order}} LIMIT %(limit)s
+)"""  # noqa: S608 fixed texts
+_DESCRIBED_CHILDREN = f", {DESCRIBED.format(wanted='child').strip()}"
 # `amount` and `described` are worked out once: where the planner expects one child, it would do it again for each.
 _PAGE = """
 , amount AS MATERIALIZED (
     SELECT fact.key, {sums} FROM fact GROUP BY fact.key
-), {described}, line AS (
+){described}, line AS (
     SELECT child.kind_rank, child.months::text AS months, COALESCE({total}, -1) AS total_ug, child.visible, described.*,
            {columns}
     FROM child
@@ -99,6 +106,10 @@ def children(*, question: Question, parent: NodeKey, page: ChildPage) -> list[Ch
     found = candidates_below(question, parent)
     if not found.kinds:
         return []
+    if page.order is ChildOrder.NAME_ASC:
+        after, order = ORDERS[page.order]
+        cut = _CUT_BY_NAME.format(after=after if page.after else "", order=order)
+        return _with_presence(question, _page(question, found.asked(cut), page, described=""))
     if not found.many:
         return _with_presence(question, _page(question, found.asked(), page))
     rows: list[tuple[Any, ...]] = []
@@ -125,12 +136,14 @@ def accounts_below(*, question: Question, parent: NodeKey, page: ChildPage) -> l
     return _with_presence(question, _page(question, asked, page))
 
 
-def _page(question: Question, asked: Asked, page: ChildPage) -> list[tuple[Any, ...]]:
+def _page(
+    question: Question, asked: Asked, page: ChildPage, described: str = _DESCRIBED_CHILDREN
+) -> list[tuple[Any, ...]]:
     begun = facts(question, asked=asked)
     after, order = ORDERS[page.order]
     text = _PAGE.format(
         sums=sums_sql("fact"),
-        described=DESCRIBED.format(wanted="child").strip(),
+        described=described,
         total=total_sql("amount", page.method),
         columns=", ".join(f"amount.{column}" for column in COLUMNS),
         after=after if page.after else "",

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.oracle.broken import BEYOND, CASES, CODES, Broken
+from tests.oracle.broken.case import Broken
+from tests.oracle.broken.cases import CASES
+from tests.oracle.broken.codes import BEYOND, CODES
 from tests.oracle.ledger import expected_ledger
 
 FORMATS = [

@@ -12,7 +12,7 @@ from allocation.engine.plan import prepare
 from tests.allocation.engine.messages import MESSAGES
 from tests.allocation.engine.packages import Package, export, rows_of, settle_all
 from tests.allocation.engine.random_months import random_month
-from tests.oracle.broken import CASES as BROKEN
+from tests.oracle.broken.cases import CASES as BROKEN
 from tests.oracle.generator import Size
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from allocation.engine.frames import Finding
     from tests.allocation.engine.random_months import RandomMonth
-    from tests.oracle.broken import Broken
+    from tests.oracle.broken.case import Broken
 
 LARGER = Size(
     clusters=4,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
 
 from allocation.engine.lineage.leaves import Target
-from allocation.engine.lineage.steps import Driver
+from allocation.engine.lineage.steps import Driver, Stage
 from allocation.engine.lineage.trace import trace
 from allocation.engine.plan import prepare
 from tests.allocation.engine.test_lineage import one_month
@@ -321,4 +322,154 @@ def test_what_nobody_used_goes_by_the_shares_of_an_earlier_month() -> None:
         "account_to_resource_group: account a > resource_group Classic Infrastructure: emissions_ug []",
         "account_to_resource_group: account a > resource_group x: emissions_ug []",
         "account_to_resource_group: account a > resource_group y: emissions_ug []",
+    ]
+
+
+def test_a_machine_that_draws_nothing_bears_nothing_of_the_pool() -> None:
+    month = rich(unused="account_pool")
+    month.tables["machines"][0]["avg_power_w"] = "0"
+
+    (lineage,) = explained(month, "scope1")
+
+    assert lineage.exact["Classic Infrastructure"] == 0
+    # Of what is used `web` has 10 of 30, and a quarter of the 20 of `disk`; a half of that.
+    assert lineage.total == lineage.x_ug * (Fraction(10, 30) + Fraction(20, 30) / 4) / 2
+
+
+def matched_by_hour() -> Package:
+    """The rich month in 720 equal hours; hour 7 has a mix of its own, in hour 4 more is generated than needed."""
+    month = rich(matching="hourly")
+    site = month.tables["sites"][0]
+    site["market"] = "k"
+    month.tables["sites"].append(site | {"site": "z", "it_kwh": "0", "green_ratio": "", "green_g_per_kwh": ""})
+    month.tables["site_hours"] = [
+        {"site": code, "hour": str(hour), "kwh": kwh}
+        for code, kwh in (("s", "2"), ("o", "1"), ("z", "0"))
+        for hour in range(720)
+    ]
+    month.tables["site_hours"][7]["residual_g_per_kwh"] = "700"
+    unknown = {"instrument": "unknown", "market": "k", "type": "contract", "kwh": "1", "g_per_kwh": "0"}
+    month.tables["instruments"].append(unknown)
+    month.tables["instrument_hours"] = [
+        {"instrument": "i", "hour": "3", "kwh": "0.1"},
+        {"instrument": "i", "hour": "4", "kwh": "7"},
+    ]
+    return month
+
+
+def test_what_is_matched_by_hour_is_told_by_what_covered_it() -> None:
+    # An hour needs 0.9 x 150 / 720 = 3/16 kWh: 0.1 of hour 3 and all of hour 4 are covered.
+    (lineage,) = explained(matched_by_hour(), "scope2_mbm")
+
+    by_hour = "site_hours hours, instrument_hours hours"
+    assert [told(posting) for posting in lineage.postings] == [
+        "site s: 15 kWh x green_g_per_kwh 11 g/kWh (2025-06; sites 2), metered [sites 2]",
+        f"site s: 23/80 kWh x EAC i 1 g/kWh (2025-03; instruments 2), metered [sites 2, instruments 2, {by_hour}]",
+        f"site s: 5381/40 kWh x residual_g_per_kwh 500 g/kWh (2025-06; sites 2), metered [sites 2, {by_hour}]",
+        (
+            "site s: 3/16 kWh x residual_g_per_kwh (mean of hours) 700 g/kWh (2025-06; site_hours hours), metered"
+            f" [sites 2, {by_hour}]"
+        ),
+    ]
+
+
+def abroad() -> Package:
+    """The rich month in which `disk` and `web` of both clusters serve each other."""
+    month = rich()
+    served = {"rack": "q", "cluster": "l", "role": "service", "service": "disk", "it_kwh": "200"}
+    month.tables["racks"].append(served)
+    month.tables["cross_use"] = [
+        {"cluster": "l", "service": "disk", "consumer_cluster": "k", "consumer": "web", "quantity": "3"},
+        {"cluster": "k", "service": "disk", "consumer_cluster": "l", "consumer": "web", "quantity": "10"},
+    ]
+    month.tables["service_use"].append({"cluster": "l", "service": "web", "consumer": "disk", "quantity": "4"})
+    month.tables["usage"] += [
+        {"cluster": "l", "service": "web", "account": "a", "quantity": "6"},
+        {"cluster": "l", "service": "disk", "account": "b", "quantity": "2"},
+    ]
+    return month
+
+
+def peaking() -> Package:
+    """The rich month in which `web` is weighed by its peaks."""
+    month = rich()
+    month.tables["services"][0]["split_key"] = "peak_weighted"
+    month.tables["usage_periods"] = [
+        {"cluster": "k", "service": "web", "account": account, "period": str(number), "quantity": quantity}
+        for account, quantities in (("a", ("5", "0")), ("b", ("1", "4")))
+        for number, quantity in enumerate(quantities)
+    ]
+    return month
+
+
+GROUPS = [
+    f"account_to_resource_group: account a > resource_group {group}: emissions_ug []"
+    for group in ("Classic Infrastructure", "x", "y")
+]
+MACHINES = "machines_to_account: machines average_power > account a: 10 / 10 it_kwh []"
+
+
+@pytest.mark.parametrize(
+    ("month", "steps"),
+    [
+        pytest.param(
+            abroad(),
+            [
+                "service_to_service: service disk > service web: 10 / 50 service_units [service_use 2]",
+                "service_to_service: service disk > service l|web: 10 / 50 service_units [cross_use 3]",
+                "service_to_service: service l|web > service l|disk: 4 / 10 service_units [service_use 3]",
+                "service_to_service: service l|disk > service web: 3 / 5 service_units [cross_use 2]",
+                "service_to_account: service web > account a: 5 / 10 service_units []",
+                "service_to_account: service l|web > account a: 6 / 10 service_units []",
+                MACHINES,
+                GROUPS[0],
+                "account_to_resource_group: account a > resource_group default: emissions_ug []",
+                *GROUPS[1:],
+            ],
+            id="services for another cluster",
+        ),
+        pytest.param(
+            forsaken(fallback=["cluster_overhead", "unallocated"]),
+            [
+                "service_to_service: service disk > service web: 10 / 50 service_units [service_use 2]",
+                MACHINES,
+                "service_to_fallback: service web > fallback k: 1 / 1 whole []",
+                "fallback_to_account: fallback k > account a: emissions_ug []",
+                GROUPS[0],
+            ],
+            id="what nobody used, as overhead",
+        ),
+        pytest.param(
+            peaking(),
+            [
+                "service_to_service: service disk > service web: 10 / 40 service_units [service_use 2]",
+                (
+                    "service_to_account: service web > account a: 325/74 / 10 peak_weighted_units"
+                    " [usage_periods 2, usage_periods 3]"
+                ),
+                MACHINES,
+                *GROUPS,
+            ],
+            id="peak-weighted",
+        ),
+    ],
+)
+def test_every_step_behind_the_services_names_its_driver_and_rows(month: Package, steps: list[str]) -> None:
+    (lineage,) = explained(month, "scope1")
+
+    first = next(number for number, step in enumerate(lineage.steps) if step.stage is Stage.SERVICE_TO_SERVICE)
+    assert [shown(step) for step in lineage.steps[first:]] == steps
+
+
+def test_racks_beyond_the_largest_are_brought_together() -> None:
+    month = rich()
+    usage = month.usage("k", prepare(month.activity))
+
+    (lineage,) = trace(month.activity, Target("k", "web", "a"), usage, lines=["scope1"], racks_apart=1)
+
+    assert [f"{shown(step)} {step.members}" for step in lineage.steps[:4]] == [
+        "cluster_to_rack: cluster k > rack r: 80 / 110 it_kwh [racks 2] 1",
+        "cluster_to_rack: cluster k > machines average_power: 10 / 110 it_kwh [] 1",
+        "cluster_to_rack: cluster k > rack (1 others): 20 / 110 it_kwh [] 1",
+        "rack_to_overhead: rack (1 others) > overhead k: emissions_ug [] 1",
     ]

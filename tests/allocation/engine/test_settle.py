@@ -5,9 +5,10 @@ from __future__ import annotations
 import pickle
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
-from allocation.engine.frames import PackageRejectedError
+from allocation.engine.frames import Finding, PackageRejectedError
 from allocation.engine.plan import prepare
 from allocation.engine.settle import settle
 from tests.allocation.engine.packages import Package, code_usage, rows_of, settle_all
@@ -64,14 +65,9 @@ def test_a_leaf_beyond_64_bits_rejects_the_package() -> None:
     with pytest.raises(PackageRejectedError) as rejected:
         settle_all(package)
 
-    (finding,) = rejected.value.findings
-    assert (finding.code, finding.severity, finding.file, finding.row) == (
-        "LEAF_TOO_LARGE",
-        "package",
-        "usage.csv",
-        None,
-    )
-    assert "scope3_other" in finding.message
+    message = "a leaf of cluster k is too large on the line scope3_other: above 2^63 - 1"
+    assert rejected.value.findings == (Finding("LEAF_TOO_LARGE", "package", "usage.csv", None, message),)
+    assert str(rejected.value) == f"LEAF_TOO_LARGE: {message}"
 
 
 def test_quantities_of_any_size_and_scale_share_exactly() -> None:
@@ -139,3 +135,23 @@ def test_a_cluster_without_usage_has_its_emissions_unallocated() -> None:
         ("t", "(unallocated)", "default"),
     }
     assert [finding.code for finding in ledger.findings] == ["NO_USAGE_FALLBACK"] * 2
+
+
+@pytest.mark.parametrize(
+    ("cluster", "source_ug"), [("k", {"energy_wh": 10**6, "scope2_lbm": 10**9, "scope3_other": 10**9}), ("bare", {})]
+)
+def test_a_ledger_has_the_types_it_promises(cluster: str, source_ug: dict[str, int]) -> None:
+    package = month([use("s", "a", "1"), use("t", "b", "1")], lines=["scope2_lbm", "scope3_other"], kg="1")
+    package.tables["clusters"].append({"cluster": "bare", "kind": "edge"})
+    plan = prepare(package.activity)
+
+    ledger = settle(plan, cluster, package.usage(cluster, plan))
+
+    columns = ("service", "account", "group", "line", "ug", "estimated_ug", "estimated_ppm", "quality")
+    assert {column: getattr(ledger, column).dtype for column in columns} == {
+        **dict.fromkeys(("service", "account", "group", "estimated_ppm"), np.int32),
+        **dict.fromkeys(("line", "quality"), np.int16),
+        **dict.fromkeys(("ug", "estimated_ug"), np.int64),
+    }
+    assert {len(getattr(ledger, column)) for column in columns} == {2 * len(source_ug)}
+    assert ledger.source_ug == source_ug

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocation.engine.frames import Usage
-from allocation.engine.usage import CORE_GROUP, NetUsage, combine, net
+from allocation.engine.usage import CORE_GROUP, NetUsage, combine, empty_usage, net
 from tests.allocation.engine.packages import code_usage, integers
 
 ROWS = st.lists(
@@ -95,3 +95,27 @@ def test_sums_beyond_64_bits_are_exact(count: int) -> None:
     rows = [{"service": "s", "account": "a", "quantity": str(10**18 - 1) + "." + "9"}] * count
 
     assert net(code_usage(rows), ()).total == {"s": count * (10**18 - Fraction(1, 10))}
+
+
+def test_a_cluster_without_usage_has_an_empty_one_that_others_may_join() -> None:
+    nothing, region = empty_usage(), code_usage([{"service": "s", "account": "a", "quantity": "3"}])
+
+    assert (nothing.services, nothing.accounts, nothing.groups) == ((), (), ())
+    assert {getattr(nothing, part).dtype for part in ("service", "account", "group")} == {np.dtype(np.int32)}
+    assert nothing.quantity.dtype == np.int64
+    assert net(nothing, ()).total == {}
+    assert net(combine(nothing, region, 2), ()).total == {"s": Fraction(3, 2)}
+
+
+def test_quantities_that_fit_are_64_bit_integers() -> None:
+    large, small = str(2**62), "0.5"
+    rows = [
+        {"service": service, "account": "a", "quantity": quantity} for service in "st" for quantity in (large, large)
+    ]
+
+    alone = net(code_usage([{"service": "s", "account": "a", "quantity": small}]), ())
+    netted = net(code_usage(rows), ())
+
+    assert alone.leaves.quantity.dtype == netted.leaves.quantity.dtype == np.int64
+    assert netted.leaves.quantity.tolist() == [1, 1]
+    assert netted.unit == {"s": 2**63, "t": 2**63}

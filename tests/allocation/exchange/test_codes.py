@@ -10,10 +10,12 @@ import pytest
 from allocation.models import MethodologyVersion, Package
 from allocation.services.packages import load_package
 from allocation.services.system import system
-from tests.oracle.broken import CASES, Broken
+from tests.oracle.broken.cases import CASES
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.oracle.broken.case import Broken
 
 NOW = dt.datetime(2025, 8, 1, tzinfo=dt.UTC)
 OF_THE_RUN = frozenset({"NEGATIVE_NET_USAGE", "NO_USAGE_FALLBACK", "EMPTY_CLUSTER", "NO_SOURCE", "PERIOD_GAP"})
