@@ -81,7 +81,7 @@ class FrontRunners(NamedTuple):
 
 
 def front_runners(question: Question, candidates: Candidates, page: ChildPage) -> Iterator[FrontRunners]:
-    """Choose the candidates of a page, ever more carefully; the last choice is right."""
+    """Choose the candidates of a page of a single node, ever more carefully; the last choice is right."""
     if _are_led(question, candidates, page):
         for depth in _DEPTHS_PAGES:
             leaders = _leaders(question, candidates, page, depth * page.limit)
@@ -102,8 +102,9 @@ def _are_led(question: Question, candidates: Candidates, page: ChildPage) -> boo
 
 
 def _leaders(question: Question, candidates: Candidates, page: ChildPage, depth: int) -> FrontRunners | None:
-    text = _LEADERS.format(total=total_sql("total", page.method), below=_BELOW[candidates.parent.kind])
-    params = question.params() | candidates.asked().params | {"depth": depth}
+    (parent,) = candidates.parents
+    text = _LEADERS.format(total=total_sql("total", page.method), below=_BELOW[parent.kind])
+    params = question.params() | {"parent": parent.id, "parent_kind": parent.kind.value, "depth": depth}
     with connection.cursor() as cursor:
         cursor.execute(text, params)
         groups, bound_ug = cursor.fetchone()
