@@ -134,6 +134,7 @@ def test_the_direct_method_ignores_it(method: str, u: int | None) -> None:
     codes = {(finding.code, finding.file) for finding in prepare(package.activity).findings}
 
     assert (("DEPENDENCIES_IGNORED", "cross_use.csv") in codes) == (u is None)
+    assert ("k u a" in found) == (u is not None)
     assert found.get("k u a", 0) + found.get("k u b", 0) == (u or 0)
 
 
