@@ -118,3 +118,8 @@ def merge(periods: Iterable[Period]) -> list[Period]:
 def covers(periods: Iterable[Period], needed: Period) -> bool:
     """Whether every month of `needed` lies in one of the periods."""
     return any(piece.start <= needed.start and needed.bound <= piece.bound for piece in merge(periods))
+
+
+def multirange(periods: Iterable[Period]) -> str:
+    """The months of the periods as the text of PostgreSQL's `datemultirange`."""
+    return "{" + ",".join(f"[{period.start},{period.bound})" for period in periods) + "}"

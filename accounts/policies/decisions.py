@@ -154,6 +154,22 @@ def may(viewer: Viewer, action: Action, node: NodeRef) -> bool:
     return any(viewer.month in period for period in held)
 
 
+def administered(viewer: Viewer, nodes: Collection[NodeRef]) -> dict[NodeRef, list[Period]]:
+    """Those of the nodes that the viewer may ADMINISTER now, with all months in which they administer them.
+
+    One statement for each kind among the nodes; none for operators.
+    """
+    if not viewer.is_active:
+        return {}
+    found: dict[NodeRef, list[Period]] = {}
+    for kind in sorted({node.kind for node in nodes}):
+        ids = [node.id for node in nodes if node.kind == kind]
+        for node_id, periods in months_of(viewer, kind=kind, ids=ids, purpose=Purpose.ADMINISTER).items():
+            if any(viewer.month in period for period in periods):
+                found[NodeRef(kind, node_id)] = periods
+    return found
+
+
 def may_throughout(viewer: Viewer, *, kind: NodeKind, needed: dict[int, list[Period]]) -> bool:
     """Whether the viewer administers each of these nodes in every one of its months."""
     if viewer.is_operator:

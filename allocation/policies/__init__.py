@@ -19,7 +19,7 @@ accounts by that of the publication of then (`allocation.selectors.published_tre
 
 from __future__ import annotations
 
-from allocation.policies.asked import JOINED, LEFT, Asked, asked_for
+from allocation.policies.asked import JOINED, KNOWN_NODE, LEFT, Asked, asked_for
 from allocation.policies.nodes import Kind, NodeKey
 from allocation.policies.parts import Parts, visible_parts
 from allocation.policies.providers import KNOWN_PROVIDERS
@@ -27,6 +27,7 @@ from allocation.policies.question import ROLE_KINDS, SWITCHED_OFF, Question, Vie
 
 __all__ = [
     "JOINED",
+    "KNOWN_NODE",
     "KNOWN_PROVIDERS",
     "LEFT",
     "ROLE_KINDS",

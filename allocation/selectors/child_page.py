@@ -32,7 +32,7 @@ class ChildPage:
         return dict(zip(names, self.after, strict=True)) if self.after else {}
 
 
-# Of a CTE named `line`: kind_rank, node_id, and total_ug or name.
+# Of a row named `line`: kind_rank, node_id, and total_ug or name.
 ORDERS: Final = {
     ChildOrder.EMISSIONS_DESC: (
         "WHERE (-line.total_ug, line.kind_rank, line.node_id) > (-%(after_value)s, %(after_rank)s, %(after_id)s)",

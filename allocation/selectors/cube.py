@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
+from accounts.months import multirange
 from allocation.policies import Kind, NodeKey, asked_for
 from allocation.selectors.amounts import COLUMNS, LINES, Amounts, Method, sums_sql, total_sql
 from allocation.selectors.emissions import by_month
-from allocation.selectors.facts import NO_FILTER, Cut, Detail, EmissionsFilter, count_accounts, facts
+from allocation.selectors.facts import (
+    NO_FILTER,
+    Cut,
+    Detail,
+    EmissionsFilter,
+    count_accounts,
+    count_accounts_of_each,
+    facts,
+)
 from allocation.selectors.spans import Granularity, Span, grouped
 from allocation.selectors.statuses import Figure, Presence
 
@@ -164,12 +173,13 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True)
 class CubePage:
-    """Which rows: sorted how, after which key, at most so many."""
+    """Which rows: sorted how, after which key, at most so many; with `each` so many of each node, from the first on."""
 
     limit: int
     method: Method = Method.LOCATION_BASED
     order: CubeOrder = CubeOrder.EMISSIONS_DESC
     after: tuple[str | int, ...] | None = None
+    each: bool = False
 
 
 class Value(NamedTuple):
@@ -202,10 +212,14 @@ class CubeRow:
 
 @dataclass(frozen=True, slots=True)
 class CubeResult:
-    """A page of rows, and each node's series, from which totals and omissions are told."""
+    """A page of rows, and each node's series, from which totals and omissions are told.
+
+    `refused`: nodes left out of a question for a page of each, because they have more than `MAX_LEDGER_ACCOUNTS`.
+    """
 
     rows: list[CubeRow]
     series: dict[NodeKey, Series]
+    refused: frozenset[NodeKey] = frozenset()
 
 
 # By emissions a page is cut by totals alone, before all columns are added up and names are looked up: a cube has many
@@ -219,12 +233,19 @@ _CHOSEN = """
     FROM fact{joins}
     GROUP BY 1, 2{numbers}
 ), largest AS (
-    {tied}(SELECT * FROM ranked line WHERE ({there}){below} ORDER BY total_ug DESC FETCH FIRST %(limit)s ROWS WITH TIES)
+    {largest}
 ), chosen AS (
-    SELECT named.* FROM (SELECT line.*, {label} AS label FROM largest line) AS named
-    {after} ORDER BY {order} LIMIT %(limit)s
+    {chosen}
 )"""
 _TIED = "SELECT * FROM ranked line WHERE ({there}) AND line.total_ug = %(after_value)s\n    UNION ALL "
+_LARGEST = """
+    {tied}(SELECT * FROM ranked line WHERE ({there}){below} ORDER BY total_ug DESC FETCH FIRST %(limit)s ROWS WITH TIES)
+"""
+_LARGEST_OF_EACH = """
+    SELECT * FROM (SELECT line.*, rank() OVER (PARTITION BY line.key ORDER BY line.total_ug DESC) AS rank
+                   FROM ranked line WHERE ({there})) AS line
+    WHERE line.rank <= %(limit)s
+"""
 # `IS TRUE` keeps it a look-up in a hash table: the planner expects far too few facts and would compare each with each.
 _OF_CHOSEN = """
     WHERE (({place}) IN (SELECT {chosen} FROM chosen)) IS TRUE"""
@@ -240,8 +261,14 @@ _CUBE = """{chosen}
     FROM line{named}
     WHERE {there}
 )
-SELECT * FROM named {after} ORDER BY {order} LIMIT %(limit)s
+{page}
 """
+# A limit keeps no more rows than a page while it sorts; numbering the rows of each node sorts all of them.
+_PAGE = "SELECT named.* FROM {named} {after} ORDER BY {order} LIMIT %(limit)s"
+_PAGE_OF_EACH = """
+SELECT named.* FROM (
+    SELECT named.*, row_number() OVER (PARTITION BY named.key ORDER BY {order}) AS place FROM {named}
+) AS named WHERE named.place <= %(limit)s ORDER BY {order}"""
 _ORDERS = {
     CubeOrder.EMISSIONS_DESC: (
         """WHERE named.total_ug < %(after_value)s
@@ -280,7 +307,14 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
     """
     wanted = frozenset(grouping.dimensions)
     asked = asked_for(nodes, question.view)
-    if wanted & _LEDGER and count_accounts(question, asked=asked) > MAX_LEDGER_ACCOUNTS:
+    refused: frozenset[NodeKey] = frozenset()
+    if wanted & _LEDGER and page.each:
+        refused = _refused(question, nodes)
+        nodes = [node for node in nodes if node not in refused]
+        if not nodes:
+            return CubeResult([], series or {}, refused)
+        asked = asked_for(nodes, question.view)
+    elif wanted & _LEDGER and count_accounts(question, asked=asked) > MAX_LEDGER_ACCOUNTS:
         raise TooManyAccounts(MAX_LEDGER_ACCOUNTS)
     cut = Cut(
         services=bool(wanted & _SERVICES),
@@ -294,11 +328,18 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
     if page.after:
         params |= dict(zip(("after_value", "after_label"), page.after, strict=True))
     with connection.cursor() as cursor:
-        cursor.execute(begun.text + _statement(grouping, page), params)
+        cursor.execute(begun.text + _statement(grouping, page, several=len(nodes) > 1), params)
         found = cursor.fetchall()
     if series is None:
         series = by_month(question=question, nodes=nodes, restricted=restricted)
-    return CubeResult([_row(row, nodes, grouping, series) for row in found], series)
+    spans = {node: _spans(of_node, grouping) for node, of_node in series.items()}
+    return CubeResult([_row(row, nodes, grouping, series, spans) for row in found], series, refused)
+
+
+def _refused(question: Question, nodes: Sequence[NodeKey]) -> frozenset[NodeKey]:
+    places = [(key, multirange([question.period])) for key in range(1, len(nodes) + 1)]
+    counts = count_accounts_of_each(question, asked=asked_for(nodes, question.view), places=places)
+    return frozenset(node for node, count in zip(nodes, counts, strict=True) if count > MAX_LEDGER_ACCOUNTS)
 
 
 def _detail(wanted: frozenset[Dimension]) -> Detail:
@@ -309,7 +350,7 @@ def _detail(wanted: frozenset[Dimension]) -> Detail:
     return Detail.GROUP if Dimension.ACCOUNT_GROUP in wanted else Detail.NODE
 
 
-def _statement(grouping: Grouping, page: CubePage) -> str:
+def _statement(grouping: Grouping, page: CubePage, *, several: bool) -> str:
     wanted = frozenset(grouping.dimensions)
     recipes = [(f"d{number}", f"t{number}", _RECIPES[one]) for number, one in enumerate(grouping.dimensions)]
     after, order = _ORDERS[page.order]
@@ -323,14 +364,15 @@ def _statement(grouping: Grouping, page: CubePage) -> str:
         "keys": "".join(f", {recipe.key} AS {d}" for d, _, recipe in recipes),
         "joins": _joins(wanted, page.method),
         "numbers": "".join(f", {number}" for number in range(3, 3 + len(recipes))),
-        "label": f"concat_ws('|', line.key::text, line.bucket::text{labels})",
+        # A page of each node goes on where it ends, whatever nodes were asked for beside it.
+        "label": f"concat_ws('|'{'' if page.each else ', line.key::text'}, line.bucket::text{labels})",
         "after": after if page.after else "",
         "order": order,
     }
     by_emissions = page.order is CubeOrder.EMISSIONS_DESC
     return _CUBE.format(
         **parts,
-        chosen=_chosen(grouping, page, parts) if by_emissions else "",
+        chosen=_chosen(grouping, page, parts, several=several) if by_emissions else "",
         of_chosen=_of_chosen(grouping, parts, [(d, recipe.key) for d, _, recipe in recipes]) if by_emissions else "",
         zero="COALESCE(location.zero_emission, false)" if wanted & _PLACES else "false",
         sums=_picked_sums(wanted),
@@ -341,20 +383,28 @@ def _statement(grouping: Grouping, page: CubePage) -> str:
         named="".join(" " + r.join.format(d=d, t=t) for d, t, r in recipes if r.join),
         # Inclusive totals minus those of subgroups leave zeros where no account stands directly in a group.
         there=_NOT_ZERO.format(total_sql("line", page.method)) if _detail(wanted) is Detail.GROUP else "true",
+        page=(_PAGE_OF_EACH if page.each and several else _PAGE).format(named="named", **parts),
     )
 
 
-def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str]) -> str:
+def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str], *, several: bool) -> str:
     wanted = frozenset(grouping.dimensions)
     amounts_of = "picked" if wanted & _PICKED else "fact"
+    largest, chosen = (_LARGEST_OF_EACH, _PAGE_OF_EACH) if page.each and several else (_LARGEST, _PAGE)
     there = _NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true"
     return _CHOSEN.format(
         **parts,
         amounts_of=amounts_of,
         row_total=total_sql(amounts_of, page.method),
-        there=there,
-        tied=_TIED.format(there=there) if page.after else "",
-        below=" AND line.total_ug < %(after_value)s" if page.after else "",
+        largest=largest.format(
+            there=there,
+            tied=_TIED.format(there=there) if page.after else "",
+            below=" AND line.total_ug < %(after_value)s" if page.after else "",
+        ).strip(),
+        chosen=chosen.format(
+            named=f"(SELECT line.*, {parts['label']} AS label FROM largest line) AS named",  # noqa: S608 fixed texts
+            **parts,
+        ).strip(),
     )
 
 
@@ -410,17 +460,24 @@ _FIXED = 6
 _PER_DIMENSION = 5
 
 
-def _row(row: tuple[Any, ...], nodes: Sequence[NodeKey], grouping: Grouping, series: dict[NodeKey, Series]) -> CubeRow:
+def _row(
+    row: tuple[Any, ...],
+    nodes: Sequence[NodeKey],
+    grouping: Grouping,
+    series: dict[NodeKey, Series],
+    spans: dict[NodeKey, dict[date, Span]],
+) -> CubeRow:
     key, bucket, zero, total, sort_text, label = row[:_FIXED]
     node = nodes[key - 1]
     values = tuple(
         _value(dimension, row[_FIXED + place * _PER_DIMENSION :][:_PER_DIMENSION])
         for place, dimension in enumerate(grouping.dimensions)
     )
-    span = None if bucket is None else _span(series[node], bucket, grouping)
+    span = None if bucket is None else spans[node][bucket]
     presence = _presence(series.get(node), span)
+    first = _FIXED + len(values) * _PER_DIMENSION
     figure = Figure(
-        Amounts.of(row[_FIXED + len(values) * _PER_DIMENSION :]),
+        Amounts.of(row[first : first + len(COLUMNS)]),
         Presence.WHOLE if presence is Presence.WHOLE else Presence.PART,
         zero,
     )
@@ -443,7 +500,9 @@ def _value(dimension: Dimension, cells: tuple[Any, ...]) -> Value:
     return Value(dimension, code, name, provider, kind, node)
 
 
-def _span(series: Series, bucket: date, grouping: Grouping) -> Span:
-    granularity = grouping.granularity or Granularity.MONTH
-    spans = {span.start: span for span in grouped(series.points, granularity, first_month=grouping.fiscal_start)}
-    return spans[bucket]
+def _spans(series: Series, grouping: Grouping) -> dict[date, Span]:
+    """The months, quarters or years of a node, by their first month; none where time is not told apart."""
+    if grouping.granularity is None:
+        return {}
+    spans = grouped(series.points, grouping.granularity, first_month=grouping.fiscal_start)
+    return {span.start: span for span in spans}

@@ -63,8 +63,8 @@ _SIGNED = ", ".join(f"part.sign * total.{column} AS {column}" for column in COLU
 # the partitions of all.
 _READ_AMOUNTS = ", ".join(f"read.{column}" for column in COLUMNS)
 _ROLLUP = """
-    SELECT read.key, pin.provider_id, pin.run_id, pin.month, read.service_id, read.cluster_id, read.group_id,
-           read.account_id, NULL::bigint AS resource_group_id, NULL::smallint AS quality, {read}
+    SELECT read.key, pin.provider_id, pin.publication_id, pin.run_id, pin.month, read.service_id, read.cluster_id,
+           read.group_id, read.account_id, NULL::bigint AS resource_group_id, NULL::smallint AS quality, {read}
     FROM (SELECT part.key, part.months, total.{pinned}, total.service_id, total.cluster_id, {group} AS group_id,
                  {account} AS account_id, {amounts}
           FROM {part} part
@@ -85,8 +85,8 @@ _ACCOUNTS = {
     "same": "total.account_id = part.account_id",
 }
 _LEDGER = """
-    SELECT read.key, pin.provider_id, pin.run_id, pin.month, {service} AS service_id, {cluster} AS cluster_id,
-           {group} AS group_id, {account} AS account_id, {resource_group} AS resource_group_id,
+    SELECT read.key, pin.provider_id, pin.publication_id, pin.run_id, pin.month, {service} AS service_id,
+           {cluster} AS cluster_id, {group} AS group_id, {account} AS account_id, {resource_group} AS resource_group_id,
            {quality} AS quality, {amounts}
     FROM (SELECT part.key, part.months, {part_group} AS group_id, total.run_id, total.service_id, total.cluster_id,
                  total.account_id, total.resource_group_id, total.quality, total.line, total.ug, total.estimated_ug,
@@ -96,7 +96,7 @@ _LEDGER = """
               AND total.run_id = ANY(%(runs)s::bigint[]){restricted}
           OFFSET 0) AS read
     JOIN pin ON pin.run_id = read.run_id AND read.months @> pin.month
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"""
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"""
 _DIRECTLY = "total.directory_id = part.directory_id AND total.group_id IS NULL AND {} total.miscellaneous"
 _SAME = {
     "part_directory": _DIRECTLY.format("NOT"),
@@ -225,8 +225,8 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Facts:
         cut: the dimensions to keep; others are null.
 
     Returns:
-        The CTEs of `visible_parts` and `fact`: key, provider_id, run_id, month, service_id, cluster_id, group_id,
-        account_id, resource_group_id, quality and `COLUMNS`. There may be several rows of the same dimensions.
+        The CTEs of `visible_parts` and `fact`: key, provider_id, publication_id, run_id, month, service_id, cluster_id,
+        group_id, account_id, resource_group_id, quality and `COLUMNS`. Several rows may have the same dimensions.
     """
     parts = visible_parts(question, asked)
     # As-is, groups are those of today, and as-of those of the publication: each account's, found through the account.
@@ -250,8 +250,9 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Facts:
 _SIGN = f"CASE WHEN found.key >= {LEFT} THEN -1 ELSE 1 END"
 _REGROUPED_AMOUNTS = ", ".join(f"{_SIGN} * found.{column} AS {column}" for column in COLUMNS)
 _REGROUPED = f"""fact AS (
-    SELECT found.key %% {JOINED} AS key, found.provider_id, found.run_id, found.month, found.service_id,
-           found.cluster_id, CASE WHEN regrouped.key IS NULL THEN found.group_id ELSE today.group_id END AS group_id,
+    SELECT found.key %% {JOINED} AS key, found.provider_id, found.publication_id, found.run_id, found.month,
+           found.service_id, found.cluster_id,
+           CASE WHEN regrouped.key IS NULL THEN found.group_id ELSE today.group_id END AS group_id,
            found.account_id, found.resource_group_id, found.quality, {_REGROUPED_AMOUNTS}
     FROM found
     LEFT JOIN regrouped ON regrouped.key = found.key %% {JOINED}
@@ -383,6 +384,30 @@ def count_accounts(question: Question, *, asked: Asked) -> int:
         cursor.execute(f"{parts.text}{members} SELECT count(DISTINCT account_id) FROM member", parts.params)  # noqa: S608 fixed texts
         row = cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+def count_accounts_of_each(question: Question, *, asked: Asked, places: Sequence[tuple[int, str]]) -> list[int]:
+    """The same for each of several (key of `asked`, months as the text of a `datemultirange`)."""
+    parts = visible_parts(question, asked)
+    members = _members(parts.names, as_of=False)
+    found = [0 if members else 1 for _ in places]
+    if not members:
+        return found
+    params = {"place_keys": [key for key, _ in places], "place_months": [months for _, months in places]}
+    with connection.cursor() as cursor:
+        cursor.execute(parts.text + members + _COUNTED, parts.params | params)
+        for number, accounts in cursor.fetchall():
+            found[number - 1] = accounts
+    return found
+
+
+_COUNTED = f"""
+SELECT place.number, count(DISTINCT member.account_id)
+FROM unnest(%(place_keys)s::bigint[], %(place_months)s::datemultirange[])
+    WITH ORDINALITY AS place (key, months, number)
+JOIN member ON member.key %% {JOINED} = place.key AND member.months && place.months
+GROUP BY place.number
+"""  # noqa: S608 fixed texts
 
 
 def _conditions(restricted: EmissionsFilter) -> str:

@@ -1,4 +1,4 @@
-"""Which of very many children can stand on a page: found by few columns or few rows, before anything is described.
+"""Which of very many children can stand on a page by emissions, found by few columns or few rows.
 
 Two ways. The read model keeps the subgroups of each node in the order of their totals, month by month. Whoever stands
 on the first page for a period is, as a rule, among the first of some month; and who is among the first of no month
@@ -13,7 +13,7 @@ the page, as for any other list.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from django.db import connection
 
@@ -21,7 +21,6 @@ from allocation.policies import Kind, View
 from allocation.selectors.amounts import sums_of_total_sql, total_sql
 from allocation.selectors.child_page import ORDERS, ChildOrder
 from allocation.selectors.facts import facts
-from allocation.selectors.nodes import DESCRIBED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,12 +66,7 @@ _RANKED: Final = """
 ), line AS (
     SELECT child.kind, child.kind_rank, child.node_id, COALESCE({total}, -1) AS total_ug
     FROM child LEFT JOIN amount ON amount.key = child.key
-)"""
-_NAMED: Final = """
-, {described}, line AS (
-    SELECT child.kind, child.kind_rank, child.node_id, described.name FROM child JOIN described USING (kind, node_id)
-)"""
-_CHOSEN: Final = """
+)
 SELECT array_agg(chosen.node_id) FILTER (WHERE chosen.kind = 'account_group'),
        array_agg(chosen.node_id) FILTER (WHERE chosen.kind = 'account')
 FROM (SELECT line.kind, line.node_id FROM line {after} ORDER BY {order} LIMIT %(limit)s) AS chosen
@@ -87,7 +81,7 @@ class FrontRunners(NamedTuple):
 
 
 def front_runners(question: Question, candidates: Candidates, page: ChildPage) -> Iterator[FrontRunners]:
-    """Choose the candidates of a page, ever more carefully; the last choice is right."""
+    """Choose the candidates of a page of a single node, ever more carefully; the last choice is right."""
     if _are_led(question, candidates, page):
         for depth in _DEPTHS_PAGES:
             leaders = _leaders(question, candidates, page, depth * page.limit)
@@ -108,8 +102,9 @@ def _are_led(question: Question, candidates: Candidates, page: ChildPage) -> boo
 
 
 def _leaders(question: Question, candidates: Candidates, page: ChildPage, depth: int) -> FrontRunners | None:
-    text = _LEADERS.format(total=total_sql("total", page.method), below=_BELOW[candidates.parent.kind])
-    params = question.params() | candidates.asked().params | {"depth": depth}
+    (parent,) = candidates.parents
+    text = _LEADERS.format(total=total_sql("total", page.method), below=_BELOW[parent.kind])
+    params = question.params() | {"parent": parent.id, "parent_kind": parent.kind.value, "depth": depth}
     with connection.cursor() as cursor:
         cursor.execute(text, params)
         groups, bound_ug = cursor.fetchone()
@@ -119,15 +114,14 @@ def _leaders(question: Question, candidates: Candidates, page: ChildPage, depth:
 def _ranked(question: Question, candidates: Candidates, page: ChildPage) -> Candidates:
     asked = candidates.asked()
     after, order = ORDERS[page.order]
-    params: dict[str, Any] = question.params() | asked.params | {"limit": page.limit} | page.cut()
-    if page.order is ChildOrder.NAME_ASC:
-        begun = f"WITH {asked.text}" + _NAMED.format(described=DESCRIBED.format(wanted="child").strip())
-    else:
-        amounts = facts(question, asked=asked)
-        params |= amounts.params
-        sums, total = sums_of_total_sql("fact", page.method), total_sql("amount", page.method)
-        begun = amounts.text + _RANKED.format(sums=sums, total=total)
+    begun = facts(question, asked=asked)
+    ranked = _RANKED.format(
+        sums=sums_of_total_sql("fact", page.method),
+        total=total_sql("amount", page.method),
+        after=after if page.after else "",
+        order=order,
+    )
     with connection.cursor() as cursor:
-        cursor.execute(begun + _CHOSEN.format(after=after if page.after else "", order=order), params)
+        cursor.execute(begun.text + ranked, begun.params | page.cut() | {"limit": page.limit})
         groups, accounts = cursor.fetchone()
     return replace(candidates, groups=groups or (), accounts=accounts or ())

@@ -34,7 +34,7 @@ class Pin(NamedTuple):
 
 @dataclass(frozen=True)
 class Published:
-    """Publications pinned for one answer, at most one for each (provider, month).
+    """Publications pinned for one answer: one for each (provider, month), but where publications are compared.
 
     `moment` is None for what is current, else the date of an *as-of* view.
     """

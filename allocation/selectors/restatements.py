@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
-from accounts.months import Period, shift
-from allocation.policies import KNOWN_PROVIDERS, NodeKey, Question, asked_for, role_kinds
+from accounts.months import Period, multirange, shift
+from allocation.policies import KNOWN_PROVIDERS, Asked, NodeKey, Question, asked_for, role_kinds
 from allocation.selectors.amounts import LINE_COLUMNS
 from allocation.selectors.cube import MAX_LEDGER_ACCOUNTS
-from allocation.selectors.emissions import by_month
-from allocation.selectors.facts import Cut, Detail, count_accounts, facts
+from allocation.selectors.emissions import by_publication
+from allocation.selectors.facts import Cut, Detail, count_accounts_of_each, facts
 from allocation.selectors.publications import Pin, Published
 
 if TYPE_CHECKING:
@@ -160,21 +160,27 @@ class Changed(NamedTuple):
 def changes(*, viewer: Viewer, asked: Sequence[Changed]) -> dict[Changed, tuple[Figure, Figure]]:
     """Each node's figure of the month before and after its restatement, as far as the viewer may see it.
 
-    Four statements, unless a month was restated several times: then four for each time.
+    Three or four statements, whatever the number of nodes and restatements.
     """
-    kinds = role_kinds(viewer=viewer)
-    found: dict[Changed, tuple[Figure, Figure]] = {}
-    for layer in _layers(asked):
-        nodes = sorted({one.node for one in layer})
-        months = sorted(one.restated.month for one in layer)
-        period = Period(months[0], shift(months[-1], 1))
-        before = Question(viewer, Published(tuple({one.restated.previous_pin for one in layer})), period, kinds)
-        after = Question(viewer, Published(tuple({one.restated.pin for one in layer})), period, kinds)
-        was, is_now = by_month(question=before, nodes=nodes), by_month(question=after, nodes=nodes)
-        for one in layer:
-            month = one.restated.month
-            found[one] = (was[one.node].of_month(month), is_now[one.node].of_month(month))
-    return found
+    pins = tuple({pin for one in asked for pin in (one.restated.previous_pin, one.restated.pin)})
+    question = Question(viewer, Published(pins), _around(asked), role_kinds(viewer=viewer))
+    figures = by_publication(question=question, nodes=sorted({one.node for one in asked}))
+    return {
+        one: (
+            figures[one.node, one.restated.previous_pin.publication_id],
+            figures[one.node, one.restated.pin.publication_id],
+        )
+        for one in asked
+    }
+
+
+def _around(asked: Sequence[Changed]) -> Period:
+    months = [one.restated.month for one in asked]
+    return Period(min(months), shift(max(months), 1))
+
+
+def _month(one: Changed) -> Period:
+    return Period(one.restated.month, shift(one.restated.month, 1))
 
 
 class LineDifference(NamedTuple):
@@ -209,52 +215,89 @@ class TooManyLeaves(ValueError):  # noqa: N818 an answer to a question, not a ma
     """The leaves of more than `MAX_LEAF_ACCOUNTS` accounts were asked for."""
 
 
-_OLD = ", ".join(f"sum(fact.{column}) FILTER (WHERE fact.run_id = %(old_run)s)" for column in LINE_COLUMNS)
-_NEW = ", ".join(f"sum(fact.{column}) FILTER (WHERE fact.run_id = %(new_run)s)" for column in LINE_COLUMNS)
-_LEAVES = f""", leaf AS (
-    SELECT fact.account_id, fact.resource_group_id, fact.service_id, fact.cluster_id,
+_OLD = ", ".join(f"sum(fact.{column}) FILTER (WHERE fact.run_id = changed.old_run)" for column in LINE_COLUMNS)
+_NEW = ", ".join(f"sum(fact.{column}) FILTER (WHERE fact.run_id = changed.new_run)" for column in LINE_COLUMNS)
+_LEAVES = f""", changed AS MATERIALIZED (
+    SELECT * FROM unnest(%(keys)s::bigint[], %(old_runs)s::bigint[], %(new_runs)s::bigint[])
+        WITH ORDINALITY AS changed (key, old_run, new_run, place)
+), leaf AS (
+    SELECT changed.place, fact.account_id, fact.resource_group_id, fact.service_id, fact.cluster_id,
            ARRAY[{_OLD}] AS before, ARRAY[{_NEW}] AS after
-    FROM fact GROUP BY 1, 2, 3, 4
+    FROM changed JOIN fact ON fact.key = changed.key AND fact.run_id IN (changed.old_run, changed.new_run)
+    GROUP BY 1, 2, 3, 4, 5
+), named AS (
+    SELECT leaf.place, account.external_id AS account, part.code AS resource_group, service.code AS service,
+           cluster.code AS cluster, leaf.before, leaf.after,
+           row_number() OVER (
+               PARTITION BY leaf.place ORDER BY account.external_id, part.code, service.code, cluster.code) AS number
+    FROM leaf
+    JOIN accounts_account account ON account.id = leaf.account_id
+    JOIN accounts_resourcegroup part ON part.id = leaf.resource_group_id
+    JOIN allocation_service service ON service.id = leaf.service_id
+    JOIN allocation_cluster cluster ON cluster.id = leaf.cluster_id
+    WHERE leaf.before IS DISTINCT FROM leaf.after
+        AND (%(account)s::text IS NULL
+             OR (account.external_id, part.code, service.code, cluster.code)
+                > (%(account)s, %(resource_group)s, %(service)s, %(cluster)s))
 )
-SELECT account.external_id, part.code, service.code, cluster.code, leaf.before, leaf.after
-FROM leaf
-JOIN accounts_account account ON account.id = leaf.account_id
-JOIN accounts_resourcegroup part ON part.id = leaf.resource_group_id
-JOIN allocation_service service ON service.id = leaf.service_id
-JOIN allocation_cluster cluster ON cluster.id = leaf.cluster_id
-WHERE leaf.before IS DISTINCT FROM leaf.after
-    AND (%(account)s::text IS NULL
-         OR (account.external_id, part.code, service.code, cluster.code)
-            > (%(account)s, %(resource_group)s, %(service)s, %(cluster)s))
-ORDER BY account.external_id, part.code, service.code, cluster.code LIMIT %(limit)s
+SELECT place, account, resource_group, service, cluster, before, after FROM named
+WHERE number <= %(limit)s ORDER BY place, number
 """  # noqa: S608 fixed texts
 
 
 def leaf_differences(
-    *, viewer: Viewer, asked: Changed, limit: int, after: LeafKey | None = None
-) -> list[LeafDifference]:
-    """The leaves below a node that a restatement changed, as far as the viewer may see them, by their codes.
+    *, viewer: Viewer, asked: Sequence[Changed], limit: int, after: LeafKey | None = None
+) -> dict[Changed, list[LeafDifference] | TooManyLeaves]:
+    """The leaves below each node that a restatement changed, as far as the viewer may see them, by their codes.
 
     Both ledgers are kept for ever, and nothing but they says what a leaf was. A restatement of the hierarchy publishes
-    the same ledger again: it changes no leaf.
-
-    Raises:
-        TooManyLeaves: the node has too many accounts; ask for one further down.
+    the same ledger again: it changes no leaf. `TooManyLeaves` stands for a node with too many accounts: ask for one
+    further down. Three statements, whatever the number of nodes and restatements.
     """
-    old, new = asked.restated.previous_pin, asked.restated.pin
-    if old.run_id == new.run_id:
-        return []
-    month = asked.restated.month
-    question = Question(viewer, Published((old, new)), Period(month, shift(month, 1)), role_kinds(viewer=viewer))
-    node = asked_for([asked.node])
-    if count_accounts(question, asked=node) > MAX_LEAF_ACCOUNTS:
-        raise TooManyLeaves(MAX_LEAF_ACCOUNTS)
-    begun = facts(question, asked=node, cut=Cut(services=True, clusters=True, detail=Detail.RESOURCE_GROUP))
+    found: dict[Changed, list[LeafDifference] | TooManyLeaves] = {one: [] for one in asked}
+    changed = [one for one in found if one.restated.previous_pin.run_id != one.restated.pin.run_id]
+    if not changed:
+        return found
+    # A run may have been published twice: its ledger is read once.
+    pins = {pin.run_id: pin for one in changed for pin in (one.restated.previous_pin, one.restated.pin)}
+    question = Question(viewer, Published(tuple(pins.values())), _around(changed), role_kinds(viewer=viewer))
+    nodes, ask = _within_months(changed)
+    places = [
+        (nodes[one.node], multirange([Period(one.restated.month, shift(one.restated.month, 1))])) for one in changed
+    ]
+    counts = count_accounts_of_each(question, asked=ask, places=places)
+    told = [one for one, count in zip(changed, counts, strict=True) if count <= MAX_LEAF_ACCOUNTS]
+    found |= {one: TooManyLeaves(MAX_LEAF_ACCOUNTS) for one in set(changed) - set(told)}
+    if told:
+        for place, difference in _leaves(question, told, limit, after):
+            found[told[place - 1]].append(difference)  # type: ignore[union-attr] # those told have lists
+    return found
+
+
+def _leaves(
+    question: Question, told: Sequence[Changed], limit: int, after: LeafKey | None
+) -> list[tuple[int, LeafDifference]]:
+    nodes, ask = _within_months(told)
+    begun = facts(question, asked=ask, cut=Cut(services=True, clusters=True, detail=Detail.RESOURCE_GROUP))
+    params: dict[str, Any] = {
+        "keys": [nodes[one.node] for one in told],
+        "old_runs": [one.restated.previous_pin.run_id for one in told],
+        "new_runs": [one.restated.pin.run_id for one in told],
+        "limit": limit,
+    }
     key = dict.fromkeys(LeafKey._fields) if after is None else after._asdict()
-    params = begun.params | {"old_run": old.run_id, "new_run": new.run_id, "limit": limit} | key
     with connection.cursor() as cursor:
-        cursor.execute(begun.text + _LEAVES, params)
-        return [_difference(row) for row in cursor.fetchall()]
+        cursor.execute(begun.text + _LEAVES, begun.params | params | key)
+        return [(row[0], _difference(row[1:])) for row in cursor.fetchall()]
+
+
+def _within_months(changed: Sequence[Changed]) -> tuple[dict[NodeKey, int], Asked]:
+    """The nodes with their keys, asked for in the months of their restatements."""
+    months: dict[NodeKey, list[Period]] = {}
+    for one in changed:
+        months.setdefault(one.node, []).append(_month(one))
+    windows = [multirange(some) for some in months.values()]
+    return {node: key for key, node in enumerate(months, start=1)}, asked_for(list(months), windows=windows)
 
 
 def _difference(row: tuple[Any, ...]) -> LeafDifference:
@@ -269,18 +312,3 @@ def _difference(row: tuple[Any, ...]) -> LeafDifference:
 
 def _whole(value: Decimal | None) -> int | None:
     return None if value is None else int(value)
-
-
-def _layers(asked: Sequence[Changed]) -> list[list[Changed]]:
-    """Split into sets with one restatement of each (provider, month): pins of a question must not contradict."""
-    layers: list[list[Changed]] = []
-    for one in asked:
-        place = (one.restated.pin.provider_id, one.restated.month)
-        for layer in layers:
-            taken = {(x.restated.pin.provider_id, x.restated.month): x.restated.id for x in layer}
-            if taken.get(place, one.restated.id) == one.restated.id:
-                layer.append(one)
-                break
-        else:
-            layers.append([one])
-    return layers

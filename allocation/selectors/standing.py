@@ -146,24 +146,31 @@ FROM standing ORDER BY standing.key, standing.provider_id, standing.directory_id
 """
 
 
-def standings(
+def standings(*, question: Question, nodes: Sequence[NodeKey]) -> dict[NodeKey, list[Standing]]:
+    """How each node is visible in the whole period; unknown nodes are absent."""
+    found = each_standing(question=question, nodes=nodes)
+    return {node: rows for node, rows in zip(nodes, found, strict=True) if rows}
+
+
+def each_standing(
     *, question: Question, nodes: Sequence[NodeKey], windows: Sequence[str] | None = None
-) -> dict[NodeKey, list[Standing]]:
+) -> list[list[Standing]]:
     """How each node is visible: one row per directory for enterprises, one for others, none for unknown nodes.
 
-    `windows` restricts each node to some months, as the text of a `datemultirange`; None = the whole period.
+    `windows` restricts each node to some months, as the text of a `datemultirange`; None = the whole period. A node may
+    be asked for several times, with different windows. One statement.
     """
     if not nodes:
-        return {}
+        return []
     parts = visible_parts(question, asked_for(nodes, question.view, windows))
-    found: dict[NodeKey, list[Standing]] = defaultdict(list)
+    found: list[list[Standing]] = [[] for _ in nodes]
     with connection.cursor() as cursor:
         cursor.execute(parts.text + _statement(parts), parts.params)
         for key, provider_id, asked, whole, part, switched_off, hidden in cursor.fetchall():
-            found[nodes[key - 1]].append(
+            found[key - 1].append(
                 Standing(provider_id, _months(asked), _months(whole), _months(part), _months(switched_off), hidden)
             )
-    return dict(found)
+    return found
 
 
 def _statement(parts: Parts) -> str:

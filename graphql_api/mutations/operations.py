@@ -9,12 +9,13 @@ import strawberry
 
 from allocation import tasks
 from allocation.selectors import runs as runs_selector
+from allocation.selectors.runs import Run
 from allocation.services import operations
 from graphql_api.context import Context
 from graphql_api.mutations.inputs import MutationInput, checked_id
-from graphql_api.mutations.outcome import MutationRefusal, NotFound, Refused, ValidationFailed, carried_out
+from graphql_api.mutations.outcome import MutationRefusal, Refused, ValidationFailed, carried_out, read_after
 from graphql_api.scalars import Month
-from graphql_api.types.history import AllocationRun
+from graphql_api.types.runs import AllocationRun
 
 Info = strawberry.Info[Context, None]
 SCOPE = "operations"
@@ -112,13 +113,7 @@ class OperationsMutation:
         self, info: Info, input: Annotated[PublishRunInput, strawberry.argument(description="What to do.")]
     ) -> AllocationRunResult:
         """Publish."""
-        _, run_id = checked_id(input.run_id, "AllocationRun", field="runId")
-
-        def act() -> dict[str, Any]:
-            operations.publish_run(viewer=info.context.viewer, run_id=run_id)
-            return {"id": run_id}
-
-        return await _run_after(info, input, act)
+        return await _on_run(info, input, operations.publish_run)
 
     @strawberry.mutation(
         description="Calls a run off, at once if nobody works on it, else before its next cluster or step."
@@ -127,26 +122,14 @@ class OperationsMutation:
         self, info: Info, input: Annotated[CancelRunInput, strawberry.argument(description="What to do.")]
     ) -> AllocationRunResult:
         """Cancel."""
-        _, run_id = checked_id(input.run_id, "AllocationRun", field="runId")
-
-        def act() -> dict[str, Any]:
-            operations.cancel_run(viewer=info.context.viewer, run_id=run_id)
-            return {"id": run_id}
-
-        return await _run_after(info, input, act)
+        return await _on_run(info, input, operations.cancel_run)
 
     @strawberry.mutation(description="Withdraws a run; its figures stay readable as of earlier dates.")
     async def withdraw_run(
         self, info: Info, input: Annotated[WithdrawRunInput, strawberry.argument(description="What to do.")]
     ) -> AllocationRunResult:
         """Withdraw."""
-        _, run_id = checked_id(input.run_id, "AllocationRun", field="runId")
-
-        def act() -> dict[str, Any]:
-            operations.withdraw_run(viewer=info.context.viewer, run_id=run_id, reason=input.reason)
-            return {"id": run_id}
-
-        return await _run_after(info, input, act)
+        return await _on_run(info, input, operations.withdraw_run, reason=input.reason)
 
     @strawberry.mutation(description="Locks a published month.")
     async def lock_month(
@@ -164,11 +147,22 @@ class OperationsMutation:
         return LockMonthPayload(provider=input.provider, month=input.month)
 
 
+async def _on_run(
+    info: Info, given: PublishRunInput | CancelRunInput | WithdrawRunInput, service: Callable[..., object], **more: str
+) -> AllocationRunResult:
+    """Let a service do something to the run that the input names."""
+    _, run_id = checked_id(given.run_id, "AllocationRun", field="runId")
+
+    def act() -> dict[str, Any]:
+        service(viewer=info.context.viewer, run_id=run_id, **more)
+        return {"id": run_id}
+
+    return await _run_after(info, given, act)
+
+
 async def _run_after(info: Info, given: object, act: Callable[[], dict[str, Any]]) -> AllocationRunResult:
-    done = await carried_out(info, scope=SCOPE, given=given, act=act)
-    if isinstance(done, MutationRefusal):
-        return done  # type: ignore[return-value] # one of the union
-    row = await info.context.call(runs_selector.run, viewer=info.context.viewer, run_id=int(done["id"]))
-    if row is None:
-        return NotFound(message="the run is not visible", code="NOT_FOUND", field=None)
-    return AllocationRunPayload(run=AllocationRun.of(row))
+    async def read(run_id: int) -> Run | None:
+        return await info.context.call(runs_selector.run, viewer=info.context.viewer, run_id=run_id)
+
+    row = await read_after(info, scope=SCOPE, given=given, act=act, read=read, gone="the run is not visible")
+    return row if isinstance(row, MutationRefusal) else AllocationRunPayload(run=AllocationRun.of(row))  # type: ignore[return-value] # one of the union

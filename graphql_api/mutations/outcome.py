@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import strawberry
 
@@ -19,6 +19,7 @@ from graphql_api.context import Context
 from graphql_api.errors import bad_input, shortened
 
 MAX_KEY_CHARACTERS = 128
+Row = TypeVar("Row")
 
 
 @strawberry.interface(name="MutationError", description="Why a mutation was not carried out; nothing was written.")
@@ -109,6 +110,23 @@ async def carried_out(
         return told(refusal)
     context.loaders.forget()
     return answer
+
+
+async def read_after(
+    info: strawberry.Info[Context, None],
+    *,
+    scope: str,
+    given: object,
+    act: Callable[[], dict[str, Any]],
+    read: Callable[[int], Awaitable[Row | None]],
+    gone: str,
+) -> Row | MutationRefusal:
+    """Carry a mutation out and read what it changed, the `id` that `act` returns; NotFound(`gone`) if it is hidden."""
+    done = await carried_out(info, scope=scope, given=given, act=act)
+    if isinstance(done, MutationRefusal):
+        return done
+    row = await read(int(done["id"]))
+    return NotFound(message=gone, code="NOT_FOUND", field=None) if row is None else row
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 inputs hold anything that JSON can

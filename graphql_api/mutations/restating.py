@@ -10,16 +10,17 @@ import strawberry
 
 from accounts.months import Period
 from allocation.selectors import restatements as restatements_selector
+from allocation.selectors.restatements import Proposal
 from allocation.services import operations
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
 from graphql_api.mutations.inputs import MutationInput, checked_id
 from graphql_api.mutations.operations import SCOPE
-from graphql_api.mutations.outcome import MutationRefusal, NotFound, Refused, ValidationFailed, carried_out
+from graphql_api.mutations.outcome import MutationRefusal, Refused, ValidationFailed, carried_out, read_after
 from graphql_api.scalars import global_id
 from graphql_api.types.arguments import PeriodInput
 from graphql_api.types.enums import AssuranceLevel, RestatementCause
-from graphql_api.types.history import RestatementProposal
+from graphql_api.types.proposals import RestatementProposal
 
 Info = strawberry.Info[Context, None]
 
@@ -105,14 +106,9 @@ class RestatingMutation:
     ) -> RestatementResult:
         """Restate."""
         _, run_id = checked_id(input.run_id, "AllocationRun", field="runId")
-
-        def act() -> dict[str, Any]:
-            made = operations.restate_month(
-                viewer=info.context.viewer, run_id=run_id, cause=input.cause.value, reason=input.reason
-            )
-            return {"id": made.pk}
-
-        return await _proposal_after(info, input, act)
+        return await _restated(
+            info, input, operations.restate_month, run_id=run_id, cause=input.cause.value, reason=input.reason
+        )
 
     @strawberry.mutation(description="Approves a restatement that another operator proposed, and publishes it.")
     async def approve_restatement(
@@ -120,12 +116,7 @@ class RestatingMutation:
     ) -> RestatementResult:
         """Approve."""
         _, proposal_id = checked_id(input.proposal_id, "RestatementProposal", field="proposalId")
-
-        def act() -> dict[str, Any]:
-            operations.approve_restatement(viewer=info.context.viewer, restatement_id=proposal_id)
-            return {"id": proposal_id}
-
-        return await _proposal_after(info, input, act)
+        return await _restated(info, input, operations.approve_restatement, restatement_id=proposal_id)
 
     @strawberry.mutation(description="Rejects a proposed restatement; its author may take it back this way, too.")
     async def reject_restatement(
@@ -133,12 +124,9 @@ class RestatingMutation:
     ) -> RestatementResult:
         """Reject."""
         _, proposal_id = checked_id(input.proposal_id, "RestatementProposal", field="proposalId")
-
-        def act() -> dict[str, Any]:
-            operations.reject_restatement(viewer=info.context.viewer, restatement_id=proposal_id, reason=input.reason)
-            return {"id": proposal_id}
-
-        return await _proposal_after(info, input, act)
+        return await _restated(
+            info, input, operations.reject_restatement, restatement_id=proposal_id, reason=input.reason
+        )
 
     @strawberry.mutation(description="Records a third party's statement about a method or about published months.")
     async def record_verification_statement(
@@ -179,13 +167,16 @@ class RestatingMutation:
         )
 
 
-async def _proposal_after(info: Info, given: object, act: Callable[[], dict[str, Any]]) -> RestatementResult:
-    done = await carried_out(info, scope=SCOPE, given=given, act=act)
-    if isinstance(done, MutationRefusal):
-        return done  # type: ignore[return-value] # one of the union
-    row = await info.context.call(
-        restatements_selector.proposal, viewer=info.context.viewer, proposal_id=int(done["id"])
-    )
-    if row is None:
-        return NotFound(message="the proposal is not visible", code="NOT_FOUND", field=None)
-    return RestatementPayload(proposal=RestatementProposal.of(row))
+async def _restated(info: Info, given: object, service: Callable[..., Any], **more: object) -> RestatementResult:
+    """Let a service make or decide a proposal, and show it."""
+
+    def act() -> dict[str, Any]:
+        return {"id": service(viewer=info.context.viewer, **more).pk}
+
+    async def read(proposal_id: int) -> Proposal | None:
+        return await info.context.call(
+            restatements_selector.proposal, viewer=info.context.viewer, proposal_id=proposal_id
+        )
+
+    row = await read_after(info, scope=SCOPE, given=given, act=act, read=read, gone="the proposal is not visible")
+    return row if isinstance(row, MutationRefusal) else RestatementPayload(proposal=RestatementProposal.of(row))  # type: ignore[return-value] # one of the union

@@ -9,6 +9,7 @@ import strawberry
 
 from accounts.services import groups
 from allocation.policies import Kind, NodeKey
+from allocation.selectors.nodes import Node
 from allocation.services import structure
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
@@ -21,6 +22,7 @@ from graphql_api.mutations.outcome import (
     Refused,
     ValidationFailed,
     carried_out,
+    read_after,
 )
 from graphql_api.scalars import Month
 from graphql_api.types.nodes import Account, AccountGroup, node_type
@@ -234,11 +236,8 @@ async def _parent(info: Info, text: str) -> tuple[int, int | None] | MutationRef
 
 
 async def _group_after(info: Info, given: object, act: Callable[[], dict[str, Any]]) -> AccountGroupResult:
-    done = await carried_out(info, scope=SCOPE, given=given, act=act)
-    if isinstance(done, MutationRefusal):
-        return done  # type: ignore[return-value] # one of the union
-    key = NodeKey(Kind.ACCOUNT_GROUP, int(done["id"]))
-    row = await info.context.loaders.node_by_key.load(key)
-    if row is None:
-        return NotFound(message="the group is no longer visible", code="NOT_FOUND", field=None)
-    return AccountGroupPayload(group=node_type(row))  # type: ignore[arg-type] # a group
+    async def read(group_id: int) -> Node | None:
+        return await info.context.loaders.node_by_key.load(NodeKey(Kind.ACCOUNT_GROUP, group_id))
+
+    row = await read_after(info, scope=SCOPE, given=given, act=act, read=read, gone="the group is no longer visible")
+    return row if isinstance(row, MutationRefusal) else AccountGroupPayload(group=node_type(row))  # type: ignore[return-value, arg-type] # one of the union; a group

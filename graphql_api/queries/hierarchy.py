@@ -15,7 +15,6 @@ from graphql_api.scalars import read_global_id
 from graphql_api.types.arguments import After, First
 from graphql_api.types.enums import Kind
 from graphql_api.types.exports import Export, ExportSchedule
-from graphql_api.types.history import AllocationRun
 from graphql_api.types.nodes import (
     HierarchyNode,
     HierarchyNodeConnection,
@@ -24,6 +23,7 @@ from graphql_api.types.nodes import (
     key_of,
     node_type,
 )
+from graphql_api.types.runs import AllocationRun
 from graphql_api.types.viewer import Viewer
 
 Info = strawberry.Info[Context, None]

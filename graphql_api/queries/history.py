@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import strawberry
 
@@ -15,31 +16,15 @@ from allocation.selectors import runs as runs_selector
 from allocation.services import explanation
 from graphql_api.context import Context
 from graphql_api.errors import Code, RefusedError
-from graphql_api.pagination import Cursors, page_of, page_size
+from graphql_api.pagination import Cursors, Page, page_of, page_size
 from graphql_api.types.arguments import After, First, PeriodInput
-from graphql_api.types.explanation import (
-    EmissionFactor,
-    EmissionFactorConnection,
-    EmissionFactorEdge,
-    Explanation,
-    InExplain,
-)
-from graphql_api.types.history import (
-    AllocationRun,
-    AllocationRunConnection,
-    AllocationRunEdge,
-    Coverage,
-    MethodologyVersion,
-    MethodologyVersionConnection,
-    MethodologyVersionEdge,
-    ProviderCoverage,
-    Restatement,
-    RestatementConnection,
-    RestatementEdge,
-    RestatementProposal,
-    RestatementProposalConnection,
-    RestatementProposalEdge,
-)
+from graphql_api.types.coverage import Coverage, ProviderCoverage
+from graphql_api.types.explanation import Explanation, InExplain
+from graphql_api.types.factors import EmissionFactor, EmissionFactorConnection, EmissionFactorEdge
+from graphql_api.types.methodologies import MethodologyVersion, MethodologyVersionConnection, MethodologyVersionEdge
+from graphql_api.types.proposals import RestatementProposal, RestatementProposalConnection, RestatementProposalEdge
+from graphql_api.types.restatements import Restatement, RestatementConnection, RestatementEdge
+from graphql_api.types.runs import AllocationRun, AllocationRunConnection, AllocationRunEdge
 
 Info = strawberry.Info[Context, None]
 OfProvider = Annotated[str | None, strawberry.argument(description="Only this provider, by its code.")]
@@ -101,17 +86,7 @@ class HistoryQuery:
     ) -> AllocationRunConnection:
         """Runs."""
         months = None if period is None else period.period()
-        size, cursors = page_size(first), Cursors(("runs", provider, months), (int,))
-        key = cursors.read(after)
-        rows = await info.context.call(
-            runs_selector.runs,
-            viewer=info.context.viewer,
-            limit=size + 1,
-            provider=provider,
-            period=months,
-            before=_id(key),
-        )
-        page = page_of(rows, size=size, key=lambda row: (row.id,), cursors=cursors, after=key)
+        page = await _newest(info, runs_selector.runs, first, after, provider=provider, period=months)
         edges = [AllocationRunEdge(cursor=cursor, node=AllocationRun.of(row)) for cursor, row in page.rows]
         return AllocationRunConnection(edges=edges, page_info=page.info)
 
@@ -126,17 +101,7 @@ class HistoryQuery:
     ) -> RestatementConnection:
         """Restatements."""
         months = None if period is None else period.period()
-        size, cursors = page_size(first), Cursors(("restatements", provider, months), (int,))
-        key = cursors.read(after)
-        rows = await info.context.call(
-            restatements_selector.restatements,
-            viewer=info.context.viewer,
-            limit=size + 1,
-            provider=provider,
-            period=months,
-            before=_id(key),
-        )
-        page = page_of(rows, size=size, key=lambda row: (row.id,), cursors=cursors, after=key)
+        page = await _newest(info, restatements_selector.restatements, first, after, provider=provider, period=months)
         edges = [RestatementEdge(cursor=cursor, node=Restatement.of(row)) for cursor, row in page.rows]
         return RestatementConnection(edges=edges, page_info=page.info)
 
@@ -156,16 +121,7 @@ class HistoryQuery:
         """Proposals."""
         if not info.context.viewer.is_operator:
             return None
-        size, cursors = page_size(first), Cursors(("proposals", waiting), (int,))
-        key = cursors.read(after)
-        rows = await info.context.call(
-            restatements_selector.proposals,
-            viewer=info.context.viewer,
-            limit=size + 1,
-            waiting=bool(waiting),
-            before=_id(key),
-        )
-        page = page_of(rows, size=size, key=lambda row: (row.id,), cursors=cursors, after=key)
+        page = await _newest(info, restatements_selector.proposals, first, after, waiting=bool(waiting))
         edges = [RestatementProposalEdge(cursor=cursor, node=RestatementProposal.of(row)) for cursor, row in page.rows]
         return RestatementProposalConnection(edges=edges, page_info=page.info)
 
@@ -208,6 +164,16 @@ class HistoryQuery:
         page = page_of(rows, size=size, key=lambda row: tuple(row.key), cursors=cursors, after=key)
         edges = [EmissionFactorEdge(cursor=cursor, node=EmissionFactor(row=row)) for cursor, row in page.rows]
         return EmissionFactorConnection(edges=edges, page_info=page.info)
+
+
+async def _newest(
+    info: Info, selector: Callable[..., list[Any]], first: int | None, after: str | None, **given: object
+) -> Page[Any]:
+    """One page of rows with an id, newest first, of what is given."""
+    size, cursors = page_size(first), Cursors((selector.__qualname__, *given.values()), (int,))
+    key = cursors.read(after)
+    rows = await info.context.call(selector, viewer=info.context.viewer, limit=size + 1, before=_id(key), **given)
+    return page_of(rows, size=size, key=lambda row: (row.id,), cursors=cursors, after=key)
 
 
 def _id(key: tuple[str | int, ...] | None) -> int | None:

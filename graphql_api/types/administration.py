@@ -6,12 +6,11 @@ from datetime import datetime
 
 import strawberry
 
-from accounts.selectors import audit as audit_selector
-from accounts.selectors import roles
 from accounts.selectors.audit import AuditRow
 from accounts.selectors.roles import GrantRow
 from allocation.policies import Kind, NodeKey
 from graphql_api.context import Context
+from graphql_api.loaders import AuditKey, GrantsKey
 from graphql_api.pagination import Cursors, PageInfo, page_of, page_size
 
 Info = strawberry.Info[Context, None]
@@ -104,9 +103,7 @@ async def grants_of(info: Info, key: NodeKey, first: int | None, after: str | No
         return None
     size, cursors = page_size(first), Cursors(("grants", *key), (str, str, int, int))
     place = cursors.read(after)
-    rows = await info.context.call(
-        roles.grants_on, viewer=info.context.viewer, node=key.ref, first=size + 1, after=_grant(key, place)
-    )
+    rows = await info.context.loaders.grants_by_key.load(GrantsKey(key.ref, size + 1, _grant(key, place)))
     if rows is None:
         return None
     page = page_of(rows, size=size, key=_grant_key, cursors=cursors, after=place)
@@ -120,13 +117,8 @@ async def audit_of(info: Info, key: NodeKey, first: int | None, after: str | Non
         return None
     size, cursors = page_size(first), Cursors(("audit", *key), (int,))
     place = cursors.read(after)
-    rows = await info.context.call(
-        audit_selector.audit_of,
-        viewer=info.context.viewer,
-        node=key.ref,
-        first=size + 1,
-        before=None if place is None else int(place[0]),
-    )
+    before = None if place is None else int(place[0])
+    rows = await info.context.loaders.audit_by_key.load(AuditKey(key.ref, size + 1, before))
     if rows is None:
         return None
     page = page_of(rows, size=size, key=lambda row: (row.id,), cursors=cursors, after=place)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import strawberry
+from strawberry.dataloader import DataLoader
 
 from accounts.months import Period
-from allocation.policies import NodeKey, Question
-from allocation.selectors import children as children_selector
+from allocation.policies import NodeKey
 from allocation.selectors.child_page import ChildPage
 from allocation.selectors.children import Child
 from allocation.selectors.filters import FilterCodes
 from allocation.selectors.nodes import Node as DomainNode
 from graphql_api.context import Context
 from graphql_api.errors import bad_input
-from graphql_api.loaders import Asked
+from graphql_api.loaders import Asked, CountKey, ListKey
 from graphql_api.pagination import Cursors, PageInfo, page_of, page_size
 from graphql_api.scalars import Month, global_id, read_global_id
 from graphql_api.types.administration import AuditConnection, GrantConnection, audit_of, grants_of
@@ -60,21 +59,19 @@ class _Wanted(NamedTuple):
 
 
 async def _page(
-    info: Info, selector: Callable[..., list[Child]], parent: NodeKey, wanted: _Wanted
-) -> tuple[list[ChildEdge], PageInfo, Question]:
+    loader: DataLoader[ListKey, list[Child]], name: str, parent: NodeKey, wanted: _Wanted
+) -> tuple[list[ChildEdge], PageInfo]:
     size, order = page_size(wanted.first), wanted.order
     shape: tuple[type, ...] = (str if order is ChildOrder.NAME_ASC else int, int, int)
-    cursors = Cursors((selector.__name__, *parent, wanted.period, order.name, wanted.method.name), shape)
+    cursors = Cursors((name, *parent, wanted.period, order.name, wanted.method.name), shape)
     key = cursors.read(wanted.after)
-    question, _ = await info.context.loaders.question_by_asked.load(Asked(wanted.period))
-    page = ChildPage(size + 1, order, wanted.method, key)
-    rows = await info.context.call(selector, question=question, parent=parent, page=page)
+    rows = await loader.load(ListKey(parent, wanted.period, ChildPage(size + 1, order, wanted.method, key)))
     cut = page_of(rows, size=size, key=lambda row: _child_key(row, order), cursors=cursors, after=key)
     edges = [
         ChildEdge(cursor=cursor, node=node_type(row.node), emissions=Emissions(figure=row.figure))
         for cursor, row in cut.rows
     ]
-    return edges, cut.info, question
+    return edges, cut.info
 
 
 async def _children(
@@ -89,8 +86,8 @@ async def _children(
     after: After = None,
 ) -> ChildConnection:
     wanted = _Wanted(period.period(), order_by, method, first, after)
-    edges, page_info, question = await _page(info, children_selector.children, self.row.key, wanted)
-    return ChildConnection(edges=edges, page_info=page_info, question=question, parent=self.row.key)
+    edges, page_info = await _page(info.context.loaders.children_by_key, "children", self.row.key, wanted)
+    return ChildConnection(edges=edges, page_info=page_info, counted=CountKey(self.row.key, wanted.period))
 
 
 @strawberry.interface(description="A node of the hierarchy, at any level.")
@@ -182,7 +179,7 @@ class HierarchyNode(Node):
     ) -> AccountConnection:
         """Accounts."""
         wanted = _Wanted(period.period(), order_by, method, first, after)
-        edges, page_info, _ = await _page(info, children_selector.accounts_below, self.row.key, wanted)
+        edges, page_info = await _page(info.context.loaders.accounts_by_key, "accounts", self.row.key, wanted)
         return AccountConnection(edges=edges, page_info=page_info)
 
     @strawberry.field(description="Targets of the node itself with their progress, by name, at most 10.")
@@ -277,13 +274,12 @@ class ChildConnection:
 
     edges: list[ChildEdge] = strawberry.field(description="The children of the page.")
     page_info: PageInfo = strawberry.field(description="Where the page lies.")
-    question: strawberry.Private[Question]
-    parent: strawberry.Private[NodeKey]
+    counted: strawberry.Private[CountKey]
 
     @strawberry.field(description="How many children the viewer may know; counted only if it is asked for.")
     async def total_count(self, info: Info) -> int:
         """Count."""
-        return await info.context.call(children_selector.count, question=self.question, parent=self.parent)
+        return await info.context.loaders.child_count_by_key.load(self.counted)
 
 
 @strawberry.type(description="A node in a list.")

@@ -9,20 +9,21 @@ import strawberry
 from allocation.policies import NodeKey
 from allocation.selectors import cube, spans
 from allocation.selectors.comparisons import Comparison, compared
-from allocation.selectors.cube import CubePage, CubeRow, Grouping
+from allocation.selectors.cube import CubePage, CubeRow
 from allocation.selectors.emissions import Series
 from allocation.selectors.statuses import Figure
 from graphql_api.context import Context
 from graphql_api.errors import Code, RefusedError, bad_input
-from graphql_api.loaders import Asked, SeriesKey
+from graphql_api.loaders import Asked, BreakdownKey, SeriesKey
 from graphql_api.pagination import Cursors, Page, PageInfo, page_of, page_size
 from graphql_api.types.arguments import After, First, WithMethod
 from graphql_api.types.emissions import Emissions, EmissionsPoint, Mass, Omission, mass
 from graphql_api.types.enums import CubeOrder, Dimension, Granularity, LocationLevel, Method, Scope
 
 if TYPE_CHECKING:
-    from graphql_api.types.history import MethodologyVersion, VerificationStatement
+    from graphql_api.types.methodologies import MethodologyVersion
     from graphql_api.types.nodes import Account, AccountGroup, ResourceGroup
+    from graphql_api.types.statements import VerificationStatement
 
 Info = strawberry.Info[Context, None]
 _MONTHS_OF_YEAR = 12
@@ -197,7 +198,7 @@ class Change:
 
 @strawberry.type(description="What a node emitted in a period, as far as the viewer may see it.")
 class EmissionsSummary:
-    """Loads its series once; each breakdown is one more statement."""
+    """Loads its series once; each breakdown is one more statement for all nodes of a list."""
 
     node_key: strawberry.Private[NodeKey]
     asked: strawberry.Private[Asked]
@@ -211,21 +212,14 @@ class EmissionsSummary:
         size = page_size(first)
         cursors = breakdown_cursors((dimension, *self.node_key, self.asked), order, method)
         key = cursors.read(after)
-        question, restricted = await info.context.loaders.question_by_asked.load(self.asked)
-        series = {self.node_key: await self._series(info)}
+        wanted = CubePage(size + 1, method, order, key, each=True)
         try:
-            found = await info.context.call(
-                cube.cube,
-                question=question,
-                nodes=[self.node_key],
-                grouping=Grouping((dimension,)),
-                page=CubePage(size + 1, method, order, key),
-                restricted=restricted,
-                series=series,
+            rows = await info.context.loaders.breakdown_by_key.load(
+                BreakdownKey(self.node_key, self.asked, dimension, wanted)
             )
         except cube.TooManyAccounts:
             raise too_many_accounts() from None
-        return page_of(found.rows, size=size, key=lambda row: row.key(order), cursors=cursors, after=key)
+        return page_of(rows, size=size, key=lambda row: row.key(order), cursors=cursors, after=key)
 
     async def _spans(self, info: Info, granularity: Granularity, first_month: int = 1) -> list[EmissionsPoint]:
         points = (await self._series(info)).points
@@ -350,9 +344,9 @@ class EmissionsSummary:
     @strawberry.field(description="The methods behind the total: more than one are never mixed in silence.")
     async def methodology_versions(
         self, info: Info
-    ) -> list[Annotated[MethodologyVersion, strawberry.lazy("graphql_api.types.history")]]:
+    ) -> list[Annotated[MethodologyVersion, strawberry.lazy("graphql_api.types.methodologies")]]:
         """Methods."""
-        from graphql_api.types.history import MethodologyVersion as Version  # noqa: PLC0415 history has summaries
+        from graphql_api.types.methodologies import MethodologyVersion as Version  # noqa: PLC0415 it has summaries
 
         rows = await info.context.loaders.methods_by_series.load(SeriesKey(self.node_key, self.asked))
         return [Version.of(row) for row in rows]
@@ -363,9 +357,9 @@ class EmissionsSummary:
     )
     async def verification_statements(
         self, info: Info
-    ) -> list[Annotated[VerificationStatement, strawberry.lazy("graphql_api.types.history")]]:
+    ) -> list[Annotated[VerificationStatement, strawberry.lazy("graphql_api.types.statements")]]:
         """Statements."""
-        from graphql_api.types.history import VerificationStatement as Statement  # noqa: PLC0415 history has summaries
+        from graphql_api.types.statements import VerificationStatement as Statement  # noqa: PLC0415 it has summaries
 
         rows = await info.context.loaders.statements_by_series.load(SeriesKey(self.node_key, self.asked))
         return [Statement.of(row) for row in rows]

@@ -98,7 +98,7 @@ FROM (
 ) leaf
 CROSS JOIN unnest({lines}::smallint[]) WITH ORDINALITY AS line (number, place)
 CROSS JOIN LATERAL (
-    SELECT (5e13 / power(leaf.account + 0.3, 1.282) / (leaf.pair + line.place))::bigint
+    SELECT (5e13::float8 / power(leaf.account + 0.3::float8, 1.282) / (leaf.pair + line.place))::bigint
            + (leaf.account * 7919 + leaf.pair * 31 + line.place) % 1000003 AS ug
 ) amount
 """)
@@ -200,7 +200,11 @@ def _write_tree(provider: Provider, directory: ResourceDirectory, shape: Shape) 
         "top": shape.top,
         "branches": shape.branches or shape.groups + 1,
     }
-    for text in (_ACCOUNTS, _RESOURCE_GROUPS, _GROUPS, _EDGES, _MEMBERS):
+    for text in (_ACCOUNTS, _RESOURCE_GROUPS, _GROUPS):
+        _execute(text, params)
+    # Else the planner takes a directory that it has never seen for one of a few groups, and compares each with each.
+    _execute("ANALYZE accounts_account, accounts_accountgroup")
+    for text in (_EDGES, _MEMBERS):
         _execute(text, params)
     closure.rebuild(directory_ids=[directory.pk])
 

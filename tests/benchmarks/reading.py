@@ -104,7 +104,7 @@ def _question(client: Client, question: Question, params: dict[str, Any], times:
     _compare(question, client.ask(question.query), _select(question.read_model, params), ledger)
     http = repeat(lambda: client.ask(question.query), times=times)
     best = repeat(lambda: _select(question.read_model, params), times=times)
-    yield Figure("B2", work, f"{question.name}: p50", http.p50_ms, "ms")
+    yield Figure("B2", work, f"{question.name}: p50", http.p50_ms, "ms", f"{http.processor}, server + database")
     yield Figure("B2", work, f"{question.name}: p95", http.p95_ms, "ms", "goal ≤ 100")
     yield Figure("B2", work, "… ratio of p50 to SQL by hand", http.p50_ms / best.p50_ms, "×", f"{best.p50_ms:.1f} ms")
     yield Figure(

@@ -61,7 +61,8 @@ def _wide(url: str, chosen: argparse.Namespace) -> Iterator[Figure]:
 def _figures(client: Client, work: str, name: str, query: str, times: int) -> Iterator[Figure]:
     say(f"  {name} …")
     taken = repeat(lambda: client.ask(query), times=times)
-    yield Figure("shapes", work, f"{name}: p50", taken.p50_ms, "ms", f"p95 {taken.p95_ms:,.0f} ms; goal ≤ 100")
+    note = f"p95 {taken.p95_ms:,.0f} ms; goal ≤ 100; {taken.processor}"
+    yield Figure("shapes", work, f"{name}: p50", taken.p50_ms, "ms", note)
 
 
 def _period(month_count: int) -> str:

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.processor import processor_time
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -42,10 +44,11 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """Milliseconds of repetitions of one thing."""
+    """Milliseconds of repetitions of one thing; `processor` says how much of them was work, where that is known."""
 
     p50_ms: float
     p95_ms: float
+    processor: str = "processor time unknown"
 
 
 def repeat(work: Callable[[], object], *, times: int, warm_up: int = 3) -> Quantiles:
@@ -53,12 +56,17 @@ def repeat(work: Callable[[], object], *, times: int, warm_up: int = 3) -> Quant
     for _ in range(warm_up):
         work()
     taken = []
+    used_before = processor_time()
     for _ in range(times):
         begin = time.perf_counter()
         work()
         taken.append((time.perf_counter() - begin) * 1000)
+    used = processor_time()
     taken.sort()
-    return Quantiles(quantile(taken, 0.5), quantile(taken, 0.95))
+    quantiles = quantile(taken, 0.5), quantile(taken, 0.95)
+    if used is None or used_before is None:
+        return Quantiles(*quantiles)
+    return Quantiles(*quantiles, used.since(used_before).each(times))
 
 
 def quantile(ordered: list[float], share: float) -> float:

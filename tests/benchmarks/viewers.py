@@ -37,7 +37,7 @@ def viewer_figures(url: str, large: LargeEnterprise, month_count: int, node: str
         floor = repeat(lambda query=question.query: root.ask(query), times=times)  # type: ignore[misc] # bound now
         for who, client in others.items():
             taken = repeat(lambda query=question.query, client=client: client.ask(query), times=times)  # type: ignore[misc] # bound now
-            note = f"p95 {taken.p95_ms:,.0f} ms; goal ≤ 100"
+            note = f"p95 {taken.p95_ms:,.0f} ms; goal ≤ 100; {taken.processor}"
             yield Figure("B4", work, f"{question.name}, {who}: p50", taken.p50_ms, "ms", note)
             note = f"{floor.p50_ms:,.0f} ms; goal ≤ 3"
             yield Figure("B4", work, "… ratio to the viewer of the enterprise", taken.p50_ms / floor.p50_ms, "×", note)

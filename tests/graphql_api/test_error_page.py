@@ -36,8 +36,15 @@ EXAMPLES: Final = {code: (request, answer) for code, request, answer in EXAMPLE.
 REPEATED: Final = re.compile(r"‹(.*?)›×(\d+)")
 # Differs each time.
 UNSTEADY: Final = {"correlationId", "retryAfterSeconds"}
-# What only commands and imports say.
-ELSEWHERE: Final = {"REFUSED", "CONFLICTS_WITH_TREE", "DOCUMENT_REFUSED"}
+# What only commands, imports and the admin say.
+ELSEWHERE: Final = {
+    "REFUSED",
+    "CONFLICTS_WITH_TREE",
+    "DOCUMENT_REFUSED",
+    "EXISTS",
+    "STATEMENT_WITHDRAWN",
+    "APPROVAL_REQUIRED",
+}
 
 
 def spelled_out(text: str) -> str:

@@ -123,7 +123,7 @@ def wide(db: None) -> Wide:  # noqa: ARG001 the database is needed
 
 def pages(wide: Wide, user: User, order: ChildOrder, *, limit: int, most: int) -> list[tuple[str, int]]:
     """The first pages of the children as the web role reads them, one after the other."""
-    viewer = viewer_of(user, now=hierarchy.NOW)
+    viewer, parent = viewer_of(user, now=hierarchy.NOW), NodeKey(Kind.ACCOUNT_GROUP, wide.parent.pk)
     found: list[tuple[str, int]] = []
     after: tuple[str | int, ...] | None = None
     with as_web(viewer_id=user.pk, now=hierarchy.NOW):
@@ -131,7 +131,7 @@ def pages(wide: Wide, user: User, order: ChildOrder, *, limit: int, most: int) -
         question = Question(viewer, opening.published, Period(FIRST, shift(FIRST, 3)), opening.role_kinds)
         for _ in range(most):
             page = ChildPage(limit, order, after=after)
-            rows = children.children(question=question, parent=NodeKey(Kind.ACCOUNT_GROUP, wide.parent.pk), page=page)
+            rows = children.children(question=question, parents=[parent], page=page)[parent]
             found += [(row.node.name, row.total_ug) for row in rows]
             if len(rows) < limit:
                 break

@@ -47,7 +47,7 @@ LONG_AGO = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 BEGINNING = dt.date(2020, 1, 1)
 ENERGY_LINE = 11
 METHOD_LINES = {"location_based": (0, 1, 3, 5, 7, 9, 10), "market_based": (0, 2, 4, 6, 8, 9, 10)}
-_KINDS: dict[type[Model], str] = {
+KINDS_OF_MODELS: dict[type[Model], str] = {
     EnterpriseParent: "enterprise_parent",
     ResourceDirectory: "resource_directory",
     AccountGroup: "account_group",
@@ -186,7 +186,7 @@ class World:
     def grant(self, user: str, node: str, *, role: str = "viewer", **fields: Any) -> None:  # noqa: ANN401 model fields
         target = self.made[node]
         kind = ContentType.objects.get_for_model(target)
-        self.grants.setdefault(user, []).append((_KINDS[type(target)], node))
+        self.grants.setdefault(user, []).append((KINDS_OF_MODELS[type(target)], node))
         _GRANTS[type(target)].objects.create(  # type: ignore[attr-defined] # every grant model has a manager
             user=self.made[user],
             permission=Permission.objects.get(content_type=kind, codename=role),

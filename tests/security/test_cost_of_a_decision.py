@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -22,17 +19,16 @@ from allocation.selectors import children, emissions, publications
 from allocation.selectors.child_page import ChildOrder, ChildPage
 from tests.factories import hierarchy as make
 from tests.factories import people
+from tests.factories.effort import effort_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
     from accounts.models import AccountGroup, ResourceDirectory
     from accounts.policies import Viewer
 
 pytestmark = pytest.mark.django_db
 
-OURS = tuple(str(Path(settings.BASE_DIR) / package) for package in ("accounts", "allocation"))
 MONTHS = Period(make.month("2026-01"), make.month("2026-04"))
 FEW, MANY = 100, 100_000
 
@@ -99,28 +95,10 @@ def decisions(viewer: Viewer, group: AccountGroup) -> dict[str, Callable[[], Any
         "ten accounts": lambda: list(VisibleSets(viewer).accounts().order_by("pk")[:10]),
         "search": lambda: search(viewer=viewer, text="Many 1", kinds=[NodeKind.ACCOUNT], first=10),
         "total": lambda: emissions.by_month(question=question(), nodes=[key]),
-        "children": lambda: children.children(question=question(), parent=key, page=page),
-        "number of children": lambda: children.count(question=question(), parent=key),
-        "accounts below": lambda: children.accounts_below(question=question(), parent=key, page=page),
+        "children": lambda: children.children(question=question(), parents=[key], page=page),
+        "number of children": lambda: children.count(question=question(), parents=[key]),
+        "accounts below": lambda: children.accounts_below(question=question(), parents=[key], page=page),
     }
-
-
-def cost(decide: Callable[[], Any]) -> tuple[int, int]:
-    """Statements, and calls of our own Python functions."""
-    calls = 0
-
-    def count(frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event == "call" and frame.f_code.co_filename.startswith(OURS)
-
-    with CaptureQueriesContext(connection) as captured:
-        before = sys.getprofile()
-        sys.setprofile(count)
-        try:
-            decide()
-        finally:
-            sys.setprofile(before)
-    return len(captured), calls
 
 
 def test_a_decision_costs_the_same_with_1_and_1000_grants_with_100_and_100000_accounts() -> None:
@@ -134,14 +112,14 @@ def test_a_decision_costs_the_same_with_1_and_1000_grants_with_100_and_100000_ac
     for size, group in ((FEW, small), (MANY, large)):
         for grants in (1, 1_000):
             viewer = viewer_with(grants, root, group)
-            costs[size, grants] = {name: cost(decide) for name, decide in decisions(viewer, group).items()}
+            costs[size, grants] = {name: effort_of(decide) for name, decide in decisions(viewer, group).items()}
     few = costs[FEW, 1]
-    assert max(statements for statements, _ in few.values()) <= 4
+    assert max(effort.statements for effort in few.values()) <= 4
     for sizes, found in costs.items():
-        for name, (statements, calls) in found.items():
-            assert statements == few[name][0], (sizes, name)
+        for name, effort in found.items():
+            assert effort.statements == few[name].statements, (sizes, name)
             # A role more kind of node writes a part of a statement more; nothing is written or read for each account.
-            assert calls <= few[name][1] + 40, (sizes, name)
+            assert effort.calls <= few[name].calls + 40, (sizes, name)
 
 
 @pytest.mark.parametrize("grants", [1, 1_000])

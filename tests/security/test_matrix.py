@@ -448,20 +448,30 @@ def test_what_a_provider_tells_its_customers_is_the_same_for_all_of_them(world: 
     everything = data(world, "operator", questions.DOCUMENTS[question], **given)
     assert all(listed(everything)), question
     every = offered(everything)
-    for actor in world.actors:
+    for actor, person in world.actors.items():
         told = data(world, actor, questions.DOCUMENTS[question], **given)
         if actor == "stranger":
             assert not any(listed(told)), actor
             continue
-        # Which services there are is read from the totals of directories: only who sees one is told.
-        assert offered(told) <= every, actor
+        # Which services there are is read from the totals of directories: only who sees one of the provider is told.
+        seen = {
+            node.id
+            for node, month in world.model.numbers(person, world.now)
+            if node.kind == DIRECTORY and month == AFTER[0]
+        }
+        theirs = set(ResourceDirectory.objects.filter(pk__in=seen).values_list("provider__code", flat=True))
+        open_to = theirs if actor != "operator" else every.keys()
+        assert offered(told) == {code: services if code in open_to else [] for code, services in every.items()}, actor
         assert told == everything, actor
 
 
-def offered(answer: dict[str, Any]) -> set[str]:
-    """Take the services out of an answer about coverage."""
+def offered(answer: dict[str, Any]) -> dict[str, list[str]]:
+    """Take the services of each provider out of an answer about coverage."""
     (found,) = answer.values()
-    return {service["code"] for provider in found.get("providers", ()) for service in provider.pop("services", ())}
+    return {
+        provider["provider"]: [service["code"] for service in provider.pop("services", ())]
+        for provider in found.get("providers", ())
+    }
 
 
 def listed(answer: dict[str, Any]) -> list[list[Any]]:

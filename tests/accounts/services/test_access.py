@@ -184,15 +184,15 @@ def test_roles_are_granted_on_every_kind_of_node(world: World, kind: NodeKind) -
         _grant(boss, node, someone, role)
     assert _seen(someone, node)
     assert may(people.viewing(someone), Action.ADMINISTER, people.ref(node))
-    rows = grants_on(viewer=people.viewing(someone), node=people.ref(node), first=10)
-    assert rows is not None
+    ref = people.ref(node)
+    rows = grants_on(viewer=people.viewing(someone), nodes=[ref], first=10)[ref]
     assert [(row.role, row.username) for row in rows] == [
         ("administrator", someone.username),
         ("viewer", someone.username),
     ]
-    page = grants_on(viewer=people.viewing(someone), node=people.ref(node), first=10, after=rows[0])
-    assert page == rows[1:]
-    assert grants_on(viewer=people.viewing(people.person()), node=people.ref(node), first=10) is None
+    page = grants_on(viewer=people.viewing(someone), nodes=[ref], first=10, after=rows[0])
+    assert page == {ref: rows[1:]}
+    assert grants_on(viewer=people.viewing(people.person()), nodes=[ref], first=10) == {}
 
 
 def test_the_management_accounts_administrators_delegate(world: World) -> None:
@@ -343,17 +343,16 @@ def test_a_new_parent_reads_neither_old_entries_nor_hidden_places(world: World) 
         until=m("2026-04"),
         frozen_months=(),
     )
-    rows = audit_of(viewer=people.viewing(new), node=node, first=10)
-    assert rows is not None
+    rows = audit_of(viewer=people.viewing(new), nodes=[node], first=10)[node]
     assert [row.action for row in rows] == ["move_account"]
     assert rows[0].details["to"] == REDACTED
     assert rows[0].details["from"] == [people.ref(world.b).key]
-    assert audit_of(viewer=people.viewing(former), node=node, first=10) is None
-    everything = audit_of(viewer=people.viewing(boss), node=node, first=10)
-    assert everything is not None
+    assert audit_of(viewer=people.viewing(former), nodes=[node], first=10) == {}
+    everything = audit_of(viewer=people.viewing(boss), nodes=[node], first=10)[node]
     assert [row.action for row in everything] == ["move_account", "grant_role"]
     assert everything[0].details["to"] == people.ref(c).key
-    assert audit_of(viewer=people.viewing(boss), node=node, first=10, before=everything[0].id) == everything[1:]
+    older = audit_of(viewer=people.viewing(boss), nodes=[node], first=10, before=everything[0].id)
+    assert older == {node: everything[1:]}
 
 
 def test_search_finds_visible_nodes_only_page_by_page(world: World) -> None:
