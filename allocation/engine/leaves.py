@@ -181,11 +181,11 @@ def key_order(service: Int32s, account: Int32s, group: Int32s, sizes: tuple[int,
 
 def sums(values: Integers, starts: npt.NDArray[np.intp]) -> Integers:
     """Return the sums of consecutive stretches that begin at `starts`, as Python integers where int64 is too small."""
-    if values.dtype != object and len(starts):
+    if not len(starts):
+        return values
+    if values.dtype != object:
         longest = int(np.diff(np.append(starts, len(values))).max())
         largest = max(abs(int(values.min())), abs(int(values.max())))
         if longest * largest > INT64_MAX:
             values = values.astype(object)
-    if not len(starts):
-        return values
     return np.add.reduceat(values, starts)

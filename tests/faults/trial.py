@@ -24,7 +24,7 @@ from carbon.celery import app
 from graphql_api.types.nodes import id_of
 from tests.faults import reader, restater
 from tests.faults.brokers import unpacked
-from tests.faults.campaign import Campaign, Quota
+from tests.faults.campaign import REPORT_SECONDS, Campaign, Quota
 from tests.faults.disk import CappedFiles, SmallDisk, disk_folder, seen_full
 from tests.faults.injury import Injury
 from tests.faults.insistence import insist
@@ -108,9 +108,11 @@ class Trial:
         campaign.wage(quota, self.size.pause_seconds, self.say, time.monotonic() + 60 * self.size.minutes)
         self.say(f"{sum(campaign.inflicted.values()) + len(warrants.deaths())} faults done; waiting for peace")
         rested = campaign.make_peace(self.size.peace_seconds)
-        deadline = time.monotonic() + 120
-        while self._reads()["whole"] < self.size.reads and time.monotonic() < deadline:
-            time.sleep(0.5)
+        # All the while one publishes and one reads; on a crowded machine that takes longer than the faults.
+        deadline = time.monotonic() + 60 * self.size.minutes
+        while (found := self._reads()["whole"]) < self.size.reads and time.monotonic() < deadline:
+            self.say(f"{found} of {self.size.reads} reads")
+            time.sleep(REPORT_SECONDS)
         return rested
 
     def _prepare_reading(self, month: Shown) -> None:

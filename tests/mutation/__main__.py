@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import subprocess
 import sys
 import tomllib
@@ -53,6 +54,8 @@ def main() -> int:
         if arguments.sample is not None:
             sample = drawn(arguments.sample, arguments.seed, known)
             mutants = [mutant for mutant in sample if mutant in set(mutants)]
+        # In an order of their own, so that what a stopped run has tried is a sample, too.
+        random.Random(arguments.seed).shuffle(mutants)  # noqa: S311 -- repeatable, nothing secret
         return attempt(mutants)
     else:
         print(table(results()))  # noqa: T201 -- a command

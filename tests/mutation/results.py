@@ -19,12 +19,13 @@ KILLED, SURVIVED, NO_TEST, TIMEOUT = 1, 0, 33, 36
 COLUMNS: Final = {"Killed": KILLED, "Timeout": TIMEOUT, "Survived": SURVIVED, "No test": NO_TEST}
 
 
-def results(folder: Path = MUTANTS) -> dict[str, dict[str, int | None]]:
+def results() -> dict[str, dict[str, int | None]]:
     """Return the exit codes by module and mutant."""
     found: dict[str, dict[str, int | None]] = defaultdict(dict)
-    for path in sorted(folder.rglob("*.py.meta")):
+    for path in sorted(MUTANTS.rglob("*.py.meta")):
         for name, code in json.loads(path.read_text("utf-8"))["exit_code_by_key"].items():
-            found[module_of(name)][name] = code
+            # mutmut writes the signal, negative, that ended a mutant.
+            found[module_of(name)][name] = TIMEOUT if code is not None and code < 0 else code
     return found
 
 
@@ -33,7 +34,7 @@ def module_of(mutant: str) -> str:
     return mutant.rpartition(".")[0].removeprefix("allocation.engine.")
 
 
-def store(mutant: str, code: int, folder: Path = MUTANTS) -> None:
+def store(mutant: str, code: int, folder: Path) -> None:
     """Write down what became of a mutant."""
     path = folder / "allocation" / "engine" / f"{module_of(mutant).replace('.', '/')}.py.meta"
     meta = json.loads(path.read_text("utf-8"))

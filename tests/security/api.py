@@ -148,18 +148,20 @@ class Api:
             found = int(point["emissions"]["microgramsCO2e"] or 0)
             self.equal(f"{node} in {month}, policy forgotten", found, expected)
         for month, point in zip(MONTHS, answer["asIs"]["byMonth"] if answer else (), strict=answer is not None):
-            expected = sum(self._regrouped_ug(part, month) for part in parts)
             found = int(point["emissions"]["microgramsCO2e"] or 0)
+            expected = self._regrouped_ug(node, parts, month)
             self.equal(f"{node} as is in {month}, policy forgotten", found, expected)
 
-    def _regrouped_ug(self, node: Node, month: date) -> int:
+    def _regrouped_ug(self, node: Node, parts: Sequence[Node], month: date) -> int:
         """By today's tree, if the viewer sees the node in it, of what the database shows.
 
-        What stood there before, if that is seen as a whole, and every account that came since, if that is.
+        What stood there before, if the part in which it stood is seen as a whole, and every account that came since, if
+        that is. The parts of an enterprise are its directories; any other node is one part.
         """
         model, today = self.world.model, self.this_month
+        whole = [part for part in parts if self._whole(part, month)]
         if not self._sees(node, today) or node.kind in {ACCOUNT, RESOURCE_GROUP}:
-            return self.expected_ug(node, [month]) if self._whole(node, month) else 0
+            return sum(self.expected_ug(part, [month]) for part in whole)
         shown = [model.shown(provider, month) for provider in set(model.accounts.values())]
         return sum(
             ug
@@ -168,7 +170,7 @@ class Api:
             for leaf, ug in publication.figures.items()
             if model.stands_below(leaf.resource_group, node, today)
             and (
-                self._whole(node, month)
+                any(model.stands_below(leaf.resource_group, part, month) for part in whole)
                 if model.stands_below(leaf.resource_group, node, month)
                 else (model.resource_groups[leaf.resource_group], month) in self.numbers
             )

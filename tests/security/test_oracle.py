@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import connection, transaction
 
-from allocation.selectors import emissions
+from allocation.selectors import candidates, emissions
 from tests.security.api import Api
 from tests.security.changes import Changes
 from tests.security.comparison import Findings, compare_policies
@@ -50,9 +50,11 @@ def lived(seed: int) -> World:
 
 @contextmanager
 def clock_of(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """What time it is in the world is what time it is to Django."""
+    """What time it is in the world is what time it is to Django; in every second world two children are very many."""
     with monkeypatch.context() as patched:
         patched.setattr("django.utils.timezone.now", lambda: world.now)
+        if world.seed % 2:
+            patched.setattr(candidates, "FEW", 1)
         yield patched
 
 

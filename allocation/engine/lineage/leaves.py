@@ -10,7 +10,6 @@ from allocation.engine.lineage.hardware import place_of, pool_of
 from allocation.engine.lineage.services import Holding
 from allocation.engine.lineage.steps import WHOLE, Division, Driver, Graph, Place, PlaceKind, Stage
 from allocation.engine.units import ZERO, exact_sum
-from allocation.engine.usage import CORE_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,19 +93,18 @@ def units_driver(plan: Plan, service: str) -> Driver:
     return Driver.PEAK_WEIGHTED_UNITS if service in plan.peaks.services else Driver.SERVICE_UNITS
 
 
-def machines_by_group(plan: Plan, target: Target) -> dict[str, list[PlannedMachine]]:
-    """Return the dedicated machines of the target by the resource group of their leaf."""
-    found: dict[str, list[PlannedMachine]] = {}
-    for machine in plan.clusters[target.cluster].machines:
-        if (machine.service, machine.account) == (target.service, target.account):
-            group = CORE_GROUP if machine.service in plan.core_services else machine.group
-            found.setdefault(group, []).append(machine)
-    return found
+def machines_of(plan: Plan, target: Target) -> list[PlannedMachine]:
+    """Return the dedicated machines of the target."""
+    return [
+        machine
+        for machine in plan.clusters[target.cluster].machines
+        if (machine.service, machine.account) == (target.service, target.account)
+    ]
 
 
 def _add_machines(graph: Graph, plan: Plan, target: Target, account: Place) -> None:
     by_weight = Driver.FACILITY_KWH if plan.options.rack_weight == "facility_kwh" else Driver.IT_KWH
-    mine = [machine for machines in machines_by_group(plan, target).values() for machine in machines]
+    mine = machines_of(plan, target)
     for rank in sorted({machine.quality for machine in mine}):
         every = exact_sum(m.p for m in plan.clusters[target.cluster].machines if m.quality == rank)
         part = exact_sum(machine.p for machine in mine if machine.quality == rank)

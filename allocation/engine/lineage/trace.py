@@ -13,7 +13,7 @@ from allocation.engine.lineage.leaves import (
     Asked,
     add_account,
     add_resource_groups,
-    machines_by_group,
+    machines_of,
     units_driver,
     usage_by_group,
 )
@@ -177,7 +177,7 @@ class _Traced:
     def _usage(self, exact: dict[str, Fraction]) -> dict[str, Fraction]:
         """Return the usage of these groups if nothing else brings anything to them; nothing if something does."""
         target = self.target
-        if machines_by_group(self.plan, target) or target.service in self.resolution.fallbacks.previous:
+        if machines_of(self.plan, target) or target.service in self.resolution.fallbacks.previous:
             return {}
         used = [by_group for part in self.resolution.sold if (by_group := usage_by_group(part.netted, target))]
         return {group: own for group, own in used[0].items() if group in exact} if len(used) == 1 else {}

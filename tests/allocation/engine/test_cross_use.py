@@ -118,10 +118,12 @@ def test_step_down_takes_nodes_of_one_service_by_cluster() -> None:
     both = [across("t", "t", "1"), across("t", "t", "1", cluster="l", to="k")]
     package = two_clusters(*both, dependencies="step_down", step_down_order=["t"])
     package.tables["usage"].append(use("t", "b", "1") | {"cluster": "l"})
+    package.tables["racks"][-1]["service"] = "t"
 
-    # k comes first: its t passes half to l's, which passes nothing back.
+    # k comes first, at home and abroad: its t passes half to l's, which passes nothing back.
     found = by_cluster(package)
     assert (found["k t a"], found["k t b"]) == (200_000, 200_000)
+    assert (found.get("l t a", 0), found["l t b"]) == (0, 500_000)
 
 
 @pytest.mark.parametrize(("method", "u"), [("direct", None), ("reciprocal", 200_000)])
@@ -132,6 +134,7 @@ def test_the_direct_method_ignores_it(method: str, u: int | None) -> None:
     codes = {(finding.code, finding.file) for finding in prepare(package.activity).findings}
 
     assert (("DEPENDENCIES_IGNORED", "cross_use.csv") in codes) == (u is None)
+    assert ("k u a" in found) == (u is not None)
     assert found.get("k u a", 0) + found.get("k u b", 0) == (u or 0)
 
 

@@ -202,3 +202,11 @@ def test_a_leaf_that_is_too_large_is_told_by_its_block() -> None:
         apportion(scale_of([(0, 1), (1, 1)], 2), [Fraction(0), Fraction(2**63)], 2**63)
 
     assert error.value.block == 1
+
+
+def test_the_largest_quantity_of_a_block_is_found_beyond_64_bits() -> None:
+    low, high = split(np.array([2**63, 5, 3], dtype=object))
+
+    scale = Scale.of(Quantities(low, high, np.array([0, 0, 1], dtype=np.int32)), 3)
+
+    assert scale.largest() == [2**63, 3, 0]
