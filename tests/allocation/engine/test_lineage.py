@@ -55,6 +55,8 @@ def varied(seed: int) -> tuple[Package, Package]:
     options.update(fallback=draw.choice(FALLBACKS), machines=draw.choice(("share", "subtract")), fallback_months=3)
     for name in ("step_down_order", "rounds"):
         options.pop(name, None)
+    if options["unused"] != "account_pool":
+        options.pop("pool_base", None)
     if options["dependencies"] == "step_down":
         options["step_down_order"] = [row["service"] for row in month.tables["services"]][:2]
     if options["dependencies"] == "rounds":
