@@ -18,7 +18,7 @@ _OURS = tuple(str(Path(settings.BASE_DIR) / package) for package in ("accounts",
 
 
 class Effort(NamedTuple):
-    """Counts, which are the same on every machine."""
+    """Counts, which are the same on every machine; of the calls, but for a few."""
 
     statements: int
     rows: int

@@ -193,7 +193,10 @@ def test_every_field_costs_the_same_for_any_number_of_rows_around_it(twins: Worl
 
 
 def test_nothing_is_done_in_python_for_each_account(twins: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With thirty accounts and with three thousand the same rows are read and the same functions called for a page."""
+    """With thirty accounts and with three thousand the same rows are read and the same functions called for a page.
+
+    How coroutines and threads meet takes some calls more or less; something done for each account takes thousands.
+    """
     # How long the database takes on a busy machine is not the question here.
     monkeypatch.setattr("graphql_api.context.STATEMENT_TIMEOUT_MS", 60_000)
     client, samples = signed_in(twins, "chief"), _samples(twins, OF_FEW)
@@ -201,12 +204,15 @@ def test_nothing_is_done_in_python_for_each_account(twins: World, monkeypatch: p
     for document in documents:
         _asked(client, document.text, 2)  # what is worked out once for a process is no part of an answer
     before = {document: _asked(client, document.text, 2)[0] for document in documents}
-    _crowd(twins, 3_000 - len(_accounts(twins)))
+    came = 3_000 - len(_accounts(twins))
+    _crowd(twins, came)
     after = {document: _asked(client, document.text, 2)[0] for document in documents}
     grown = {
-        document.kind: (few, after[document])
+        document.kind: (few, many)
         for document, few in before.items()
-        if any(more > less for more, less in zip(after[document], few, strict=True))
+        if (many := after[document]).statements > few.statements
+        or many.rows > few.rows
+        or many.calls > few.calls + came // 100
     }
     assert grown == {}
 
