@@ -22,7 +22,7 @@ from carbon.demo.months import import_hierarchy, load_month, publish_months, rea
 from carbon.demo.questions import QuestionError, curl, roll_up
 from carbon.embedded.broker import BrokerServer
 from carbon.embedded.postgres import PostgresServer
-from carbon.management.commands.serve import debug_on_loopback, first_free_port
+from carbon.management.commands.serve import debug_on_loopback, first_free_port, unapplied_migrations
 from carbon.services import (
     ServiceError,
     Services,
@@ -67,7 +67,8 @@ class Command(BaseCommand):
         self._progress = Console(stderr=True)
         try:
             with stop_requests(), sole_command(settings.STATE_DIR):
-                call_command("migrate", verbosity=0)
+                if unapplied_migrations():
+                    call_command("migrate", verbosity=0)
                 self._run(ports, once=once)
         except StopRequestedError as stopped:
             self.stderr.write(f"stopped ({stopped})")
@@ -94,7 +95,8 @@ class Command(BaseCommand):
         url = f"http://{HOST}:{port}"
         services = Services(
             settings.STATE_DIR,
-            [worker(process_count=WORKER_PROCESSES), beat(), api(HOST, port)],
+            # Nothing falls due before the table is shown.
+            [worker(process_count=WORKER_PROCESSES), *([] if once else [beat()]), api(HOST, port)],
             environment=debug_on_loopback(HOST),
         )
         with services:

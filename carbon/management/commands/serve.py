@@ -66,11 +66,16 @@ class Command(BaseCommand):
 
     @staticmethod
     def _check_migrations() -> None:
-        executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        if plan:
-            raise CommandError(f"{len(plan)} migrations are not applied: manage.py migrate")
+        count = unapplied_migrations()
+        if count:
+            raise CommandError(f"{count} migrations are not applied: manage.py migrate")
         connections[DEFAULT_DB_ALIAS].close()  # it would idle for hours
+
+
+def unapplied_migrations() -> int:
+    """How many migrations the database still lacks."""
+    executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def check_port(host: str, port: int) -> None:
