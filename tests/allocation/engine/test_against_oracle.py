@@ -16,6 +16,7 @@ from tests.allocation.engine.messages import MESSAGES
 from tests.allocation.engine.packages import Package, export, rows_of, settle_all
 from tests.allocation.engine.random_months import random_month
 from tests.oracle.broken.cases import CASES as BROKEN
+from tests.oracle.broken.codes import FLAG_CODES
 from tests.oracle.generator import Size
 
 if TYPE_CHECKING:
@@ -51,26 +52,13 @@ ENGINE = {
     "REGION_SPLIT",
     "NO_POOL_DRIVER",
     "MACHINE_EXCEEDS_CLUSTER",
-    "CLOSED_CLASS",
-    "OVERBOOKED",
-    "CLOSURE_GAP",
-    "BOTTOM_UP_SITE",
-    "DEFAULT_UTILISATION",
-    "NO_RESIDUAL_MIX",
-    "INELIGIBLE_INSTRUMENT",
-    "SURPLUS_INSTRUMENT",
-    "NEGATIVE_NET_USAGE",
-    "NO_USAGE_FALLBACK",
-    "EMPTY_CLUSTER",
-    "NO_SOURCE",
-    "DEPENDENCIES_IGNORED",
-    "LINE_EXCLUDED",
     "HOURS_INCOMPLETE",
     "INSTRUMENT_EXCEEDED",
     "HOURS_IGNORED",
     "PERIODS_IGNORED",
     "PERIOD_GAP",
-}
+    *FLAG_CODES,
+} - LOADING
 """Codes of the format that the engine finds."""
 
 
