@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from django.db import connection
+from psycopg import sql
 
+from allocation.exchange.sums import usage_of
 from allocation.models import ServiceIntensity
 from allocation.selectors.amounts import Method, total_sql
 
@@ -22,11 +24,11 @@ WITH spot AS MATERIALIZED (
     FROM allocation_runlocation location WHERE location.run_id = %(run)s
 ), used AS MATERIALIZED (
     SELECT used.service_id, COALESCE(spot.place, region.code, '') AS place, used.account_id,
-           sum(used.quantity) AS quantity
-    FROM allocation_usagerow used
+           sum(used.positive_quantity) AS quantity
+    FROM {{usage}} AS used
     LEFT JOIN allocation_region region ON region.id = used.region_id
     LEFT JOIN spot ON spot.cluster_id = used.cluster_id
-    WHERE used.package_id = %(package)s AND used.quantity > 0
+    WHERE used.positive_quantity > 0
     GROUP BY 1, 2, 3
 ), emitted AS MATERIALIZED (
     SELECT total.service_id, spot.place, total.account_id,
@@ -54,4 +56,7 @@ def fill_service_intensities(run: AllocationRun) -> None:
     """Work out the intensities of a run whose account totals are attached, replacing what was there."""
     ServiceIntensity.objects.filter(run=run).delete()
     with connection.cursor() as cursor:
-        cursor.execute(_FILL, {"run": run.pk, "package": run.package_id, "month": run.month})
+        usage = usage_of(run.package_id)
+        cursor.execute(
+            sql.SQL(_FILL).format(usage=usage), {"run": run.pk, "package": run.package_id, "month": run.month}
+        )
