@@ -21,6 +21,7 @@ from allocation.exchange.columns import bigints
 from allocation.exchange.decimals import whole_numbers
 from allocation.exchange.methodology import read_options
 from allocation.exchange.store import CLUSTER_OR_REGION, MODELS
+from allocation.exchange.sums import usage_of
 from allocation.models import Cluster, Package, PackageCluster, Service, Site
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 _USAGE: Final = """
 SELECT string_agg(concat_ws(',', service_id, account_id, resource_group_id, trim_scale(total)), E'\\n')
   FROM (SELECT service_id, account_id, resource_group_id, sum({quantity}) AS total
-          FROM allocation_usagerow
-         WHERE package_id = {package} AND (cluster_id = {cluster} OR region_id = {region})
+          FROM {usage} AS usage
+         WHERE cluster_id = {cluster} OR region_id = {region}
          GROUP BY service_id, account_id, resource_group_id) AS net
  GROUP BY resource_group_id / 1024
 """
@@ -48,7 +49,7 @@ _SHARING: Final = sql.SQL("CASE WHEN cluster_id IS NULL THEN quantity ELSE quant
 
 _SIGNS: Final = """
 SELECT cluster_id, region_id, service_id, bool_or(quantity > 0), bool_or(quantity < 0)
-  FROM allocation_usagerow WHERE package_id = %s AND service_id = ANY(%s) GROUP BY cluster_id, region_id, service_id
+  FROM {usage} AS usage WHERE service_id = ANY(%s) GROUP BY cluster_id, region_id, service_id
 """
 
 # Rows of a cluster count as often as its region has active clusters, rows of the region once: so sums stay exact. The
@@ -66,10 +67,10 @@ place AS (
 used AS (
     SELECT cluster_id, region_id, usage.service_id, account_id,
            CASE WHEN service.kind = 'core' THEN 0 ELSE resource_group_id END AS leaf_group, sum(quantity) AS total
-      FROM allocation_usagerow usage
+      FROM {usage} AS usage
       JOIN allocation_packageservice service
         ON service.package_id = usage.package_id AND service.service_id = usage.service_id
-     WHERE usage.package_id = %(package)s AND usage.service_id = ANY(%(services)s)
+     WHERE usage.service_id = ANY(%(services)s)
      GROUP BY 1, 2, 3, 4, 5),
 leaf AS (
     SELECT place.cluster_id, service_id, account_id, leaf_group, total * greatest(place.divisor, 1) AS total
@@ -101,10 +102,11 @@ def read_activity(package: Package) -> Activity:
     return Activity(header, {name: _read_table(package, name, model) for name, model in MODELS.items()})
 
 
-def read_usage(package: Package, cluster: str) -> Usage:
+def read_usage(package: Package, cluster: str, *, from_rows: bool = False) -> Usage:
     """Return the net usage of a cluster, rows of its region included, summed exactly.
 
     A region's row is split equally among its active clusters: `divisor` is their number if the cluster is one of them.
+    `from_rows` adds the package's rows up again, whatever sums were kept.
     """
     place = PackageCluster.objects.get(package=package, cluster__code=cluster)
     sharing = _active_clusters(package, place.region_id)
@@ -113,7 +115,7 @@ def read_usage(package: Package, cluster: str) -> Usage:
     rows = _read_lines(
         sql.SQL(_USAGE).format(
             quantity=_SHARING.format(divisor=sql.Literal(divisor)) if divisor > 1 else _ONE_CLUSTER,
-            package=sql.Literal(package.pk),
+            usage=usage_of(package.pk, from_rows=from_rows),
             cluster=sql.Literal(place.cluster_id),
             region=sql.Literal(place.region_id if shares else None),
         ),
@@ -201,12 +203,13 @@ def _encoded(codes: list[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
 def used_services(package: Package, services: Collection[str]) -> frozenset[tuple[str, str]]:
     """Return (cluster, service), of the services asked for, wherever some leaf has positive net usage."""
     asked = dict(Service.objects.filter(provider=package.provider_id, code__in=services).values_list("pk", "code"))
+    usage = usage_of(package.pk)
     with connection.cursor() as cursor:
-        cursor.execute(_SIGNS, [package.pk, list(asked)])
+        cursor.execute(sql.SQL(_SIGNS).format(usage=usage), [list(asked)])
         signs = cursor.fetchall()
         # Only where a service has credits too must leaves be netted one by one.
         mixed = sorted({service for _, _, service, _, negative in signs if negative})
-        cursor.execute(_USED, {"package": package.pk, "services": mixed})
+        cursor.execute(sql.SQL(_USED).format(usage=usage), {"package": package.pk, "services": mixed})
         used = set(cursor.fetchall())
     clusters = _clusters_of_places(package)
     for cluster_id, region_id, service_id, positive, _ in signs:

@@ -76,7 +76,7 @@ MODELS: Final[Mapping[str, type[ActivityRow]]] = {
 
 CLUSTER_OR_REGION: Final = ("clusters", "regions")
 
-_USAGE_COLUMNS: Final = ("cluster_id", "region_id", "service_id", "account_id", "resource_group_id", "quantity")
+_LEAF_COLUMNS: Final = ("cluster_id", "region_id", "service_id", "account_id", "resource_group_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +125,16 @@ def store_tables(
 
 def store_usage(table: str, batches: Iterable[pa.RecordBatch], codes: UsageCodes, ids: CatalogueIds) -> None:
     """COPY accepted usage rows into the table of the package's partition, batch by batch."""
-    copy_rows(table, _USAGE_COLUMNS, _usage_batches(batches, codes, ids))
+    copy_rows(table, (*_LEAF_COLUMNS, "quantity"), _with_ids(batches, codes, ids))
 
 
-def _usage_batches(batches: Iterable[pa.RecordBatch], codes: UsageCodes, ids: CatalogueIds) -> Iterator[pa.RecordBatch]:
+def store_usage_sums(table: str, sums: pa.Table, codes: UsageCodes, ids: CatalogueIds) -> None:
+    """COPY the sums of the rows (`UsageSums.table`) into the table of the package's partition."""
+    copy_rows(table, (*_LEAF_COLUMNS, "quantity", "positive_quantity"), _with_ids(sums.to_batches(), codes, ids))
+
+
+def _with_ids(batches: Iterable[pa.RecordBatch], codes: UsageCodes, ids: CatalogueIds) -> Iterator[pa.RecordBatch]:
+    """Yield batches with the ids of their leaves; what comes after the leaf stays as it is."""
     clusters = _ids_of(codes.places, ids.clusters)
     regions = _ids_of(codes.places, {code: pk for code, pk in ids.regions.items() if code not in ids.clusters})
     services = _ids_of(codes.services, ids.services)
@@ -141,9 +147,9 @@ def _usage_batches(batches: Iterable[pa.RecordBatch], codes: UsageCodes, ids: Ca
             pa.array(services[service]),
             pa.array(accounts[account]),
             pa.array(ids.groups.of(account, group)),
-            batch.column("quantity"),
+            *batch.columns[4:],
         ]
-        yield pa.RecordBatch.from_arrays(arrays, names=_USAGE_COLUMNS)
+        yield pa.RecordBatch.from_arrays(arrays, names=[*_LEAF_COLUMNS, *batch.schema.names[4:]])
 
 
 def _ids_of(codes: Sequence[str], ids: Ids) -> npt.NDArray[np.int64]:

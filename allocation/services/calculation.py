@@ -14,7 +14,7 @@ from allocation.exchange.read import read_activity, read_usage
 from allocation.models import Cluster, Package, PackageAccount, PackageCluster, RunLocation, Site
 
 if TYPE_CHECKING:
-    from allocation.engine.frames import Finding, Ledger
+    from allocation.engine.frames import Finding, Ledger, Usage
     from allocation.engine.plan import Plan
     from allocation.models import AllocationRun
 
@@ -42,8 +42,9 @@ class Computation(Protocol):
 class _Computation:
     """The engine on the stored inputs of one run."""
 
-    def __init__(self, run: AllocationRun) -> None:
+    def __init__(self, run: AllocationRun, *, from_rows: bool) -> None:
         self._run = run
+        self._from_rows = from_rows
         self._plan = _plan_of(run.package_id)
         self._earlier = [pinned.package for pinned in run.inputs.select_related("package").order_by("-package__month")]
 
@@ -58,11 +59,14 @@ class _Computation:
     def settle(self, cluster: str) -> Ledger:
         known = PackageCluster.objects.filter(package__in=self._earlier, cluster__code=cluster)
         with_cluster = set(known.values_list("package_id", flat=True))
-        history = [read_usage(package, cluster) for package in self._earlier if package.pk in with_cluster]
+        history = [self._usage(package, cluster) for package in self._earlier if package.pk in with_cluster]
         package = self._run.package
         served = reach_of(self._plan.clusters, cluster).clusters
-        elsewhere = {code: read_usage(package, code) for code in served}
-        return settle(self._plan, cluster, read_usage(package, cluster), history, elsewhere)
+        elsewhere = {code: self._usage(package, code) for code in served}
+        return settle(self._plan, cluster, self._usage(package, cluster), history, elsewhere)
+
+    def _usage(self, package: Package, cluster: str) -> Usage:
+        return read_usage(package, cluster, from_rows=self._from_rows)
 
     def locations(self) -> list[RunLocation]:
         facility, it = self._energy_kwh()
@@ -105,17 +109,19 @@ def compute(run: AllocationRun) -> Computation:
     Raises:
         PackageRejectedError: the activity cannot be allocated.
     """
-    return _Computation(run)
+    return _Computation(run, from_rows=False)
 
 
 def compute_afresh(run: AllocationRun) -> Computation:
     """Prepare the computation of a run from what is stored now, whatever this process has prepared before.
 
+    Usage is added up again from its rows, so that sums which do not belong to them are found out.
+
     Raises:
         PackageRejectedError: the activity cannot be allocated.
     """
     _plan_of.cache_clear()
-    return compute(run)
+    return _Computation(run, from_rows=True)
 
 
 @functools.lru_cache(maxsize=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,13 @@ from allocation.exchange.package.manifest import FILE as MANIFEST
 from allocation.exchange.package.reading import read_package
 from allocation.exchange.package.spool import Spool
 from allocation.exchange.read import used_services
-from allocation.exchange.store import store_catalogue, store_tables, store_usage
+from allocation.exchange.store import store_catalogue, store_tables, store_usage, store_usage_sums
+from allocation.exchange.sums import MOST_ROWS, UsageSums
 from allocation.models import MethodologyVersion, Package, PackageFinding
 from allocation.services import partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import numpy as np
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from allocation.engine.plan import Plan
     from allocation.exchange.package.reading import ReadPackage
     from allocation.exchange.package.usage import UsageReader
+    from allocation.exchange.store import CatalogueIds
+    from allocation.services.partitions import Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +191,32 @@ def _store(
     ids = store_catalogue(provider.pk, checked.read.activity, checked.usage.codes, checked.pairs)
     store_tables(package, checked.read.activity, ids, checked.machine_pairs)
     progress(f"storing {checked.usage.accepted} rows of usage")
-    partition = partitions.usage_of(package.pk)
-    partitions.create(partition)
-    store_usage(partition.table, checked.spool.batches(), checked.usage.codes, ids)
-    partitions.index(partition)
-    partitions.attach(partition)
+    _store_usage(checked, package.pk, ids)
     _check_closed_classes(package, checked.plan, findings)
     PackageFinding.objects.bulk_create(_stored_finding(package, finding) for finding in findings.all())
     return package, True
+
+
+def _store_usage(checked: _Checked, package_id: int, ids: CatalogueIds) -> None:
+    """Store the rows and, unless there are too many to be added up in 128 bits, their sums."""
+    batches, sums = checked.spool.batches(), None
+    if checked.usage.accepted <= MOST_ROWS:
+        sums = UsageSums()
+        batches = sums.passing(batches)
+    with _filling(partitions.usage_of(package_id)) as table:
+        store_usage(table, batches, checked.usage.codes, ids)
+    if sums is not None:
+        with _filling(partitions.usage_sums_of(package_id)) as table:
+            store_usage_sums(table, sums.table(), checked.usage.codes, ids)
+
+
+@contextmanager
+def _filling(partition: Partition) -> Iterator[str]:
+    """Make a partition, let it be filled by its table's name, index and attach it."""
+    partitions.create(partition)
+    yield partition.table
+    partitions.index(partition)
+    partitions.attach(partition)
 
 
 def _check_closed_classes(package: Package, plan: Plan, findings: Findings) -> None:

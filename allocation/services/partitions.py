@@ -1,4 +1,4 @@
-"""Partitions of usage, of the ledger and of account totals: made alone, attached when complete.
+"""Partitions of usage and its sums, of the ledger and of account totals: made alone, attached when complete.
 
 A partition is filled and indexed as a table of its own. `attach` then takes SHARE UPDATE EXCLUSIVE on the parent, which
 waits for no reader and for no writer; the CHECK on the key spares it the scan.
@@ -45,6 +45,11 @@ def usage_of(package_id: int) -> Partition:
     return Partition("allocation_usagerow", "package_id", package_id)
 
 
+def usage_sums_of(package_id: int) -> Partition:
+    """Return the sums of a package's usage rows."""
+    return Partition("allocation_usagesum", "package_id", package_id)
+
+
 class PartitionInUseError(Exception):
     """The partition is attached: it is complete and is not made again."""
 
@@ -53,6 +58,7 @@ class PartitionInUseError(Exception):
 # read by account and grain. Usage is read one cluster at a time.
 _INDEXES: Final[dict[str, Sequence[str]]] = {
     "allocation_usagerow": ("USING btree (cluster_id, region_id)",),
+    "allocation_usagesum": ("USING btree (cluster_id, region_id)",),
     "allocation_ledgerrow": ("USING btree (account_id)", "USING brin (id)"),
     "allocation_accounttotal": ("USING btree (account_id, grain, service_id, cluster_id)",),
 }

@@ -66,7 +66,7 @@ WITH placed AS MATERIALIZED (
     WHERE superseded_by_id IS NULL
       AND valid_from <= {month} AND (valid_to IS NULL OR valid_to > {month})
 ), direct AS MATERIALIZED (
-    SELECT p.directory_id, p.group_id, t.grain, t.service_id, t.cluster_id, count(*)::integer AS accounts, {sums}
+    SELECT p.directory_id, p.group_id, t.grain, t.service_id, t.cluster_id, count(*)::integer AS accounts, {small_sums}
     FROM {totals} t JOIN placed p USING (account_id)
     GROUP BY p.directory_id, p.group_id, t.grain, t.service_id, t.cluster_id
 ), closure AS MATERIALIZED (
@@ -104,9 +104,8 @@ def fill_account_totals(run_id: int) -> None:
     totals = partitions.account_totals_of(run_id)
     partitions.create(totals)
     line_totals = _line_totals_ug(run_id)
-    # Lines that the run does not have stay NULL without being asked for.
     lines = [line for line in LINE_CODES if line in line_totals]
-    columns = [_amount_column(line) for line in lines] + [_estimated_column(line) for line in lines]
+    columns = _columns_of(line_totals)
     counted = _WITHHELD.values() if withholds(run_id) else ()
     names = {
         "target": sql.Identifier(totals.table),
@@ -123,6 +122,12 @@ def fill_account_totals(run_id: int) -> None:
             cursor.execute(_COARSE.format(**names))
     partitions.index(totals)
     partitions.attach(totals)
+
+
+def _columns_of(line_totals_ug: Mapping[str, int | None]) -> list[str]:
+    """Return the columns of the lines that a run has; the others stay NULL without being asked for."""
+    lines = [line for line in LINE_CODES if line in line_totals_ug]
+    return [_amount_column(line) for line in lines] + [_estimated_column(line) for line in lines]
 
 
 def _line_totals_ug(run_id: int) -> dict[str, int | None]:
@@ -157,8 +162,8 @@ def _identifiers(columns: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(name) for name in columns)
 
 
-def _sums(columns: Sequence[str], line_totals_ug: Mapping[str, int | None]) -> sql.Composed:
-    """Return the sums of columns of totals.
+def _sums(columns: Sequence[str], line_totals_ug: Mapping[str, int | None], *, narrow: bool = False) -> sql.Composed:
+    """Return the sums of columns of totals; `narrow` leaves them in bigints where they are, to be added up again.
 
     Adding up bigints is several times faster than adding up numerics, and as exact (128 bits inside). A column may be
     read as bigint where the total of its line over the whole run is one: no part of it is larger.
@@ -169,9 +174,9 @@ def _sums(columns: Sequence[str], line_totals_ug: Mapping[str, int | None]) -> s
         if total_ug is not None and total_ug <= _BIGINT_MAX
         for column in (_amount_column, _estimated_column)
     }
+    of_small = "sum({0}::bigint)::bigint AS {0}" if narrow else "sum({0}::bigint) AS {0}"
     return sql.SQL(", ").join(
-        sql.SQL("sum({0}::bigint) AS {0}" if name in small else "sum({0}) AS {0}").format(sql.Identifier(name))
-        for name in columns
+        sql.SQL(of_small if name in small else "sum({0}) AS {0}").format(sql.Identifier(name)) for name in columns
     )
 
 
@@ -198,13 +203,19 @@ def fill_container_totals(*, publication_id: int, run_id: int, month: dt.date) -
 
     The caller keeps the tree from changing (it has recorded its version with the publication).
     """
+    line_totals = _line_totals_ug(run_id)
+    columns = [*_columns_of(line_totals), *(_WITHHELD.values() if withholds(run_id) else ())]
+    if not columns:
+        return
     with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL work_mem = '128MB'")
         cursor.execute(
             _CONTAINER_TOTALS.format(
                 totals=sql.Identifier(partitions.account_totals_of(run_id).table),
                 publication=sql.Literal(publication_id),
                 month=sql.Literal(month),
-                columns=_identifiers([*AMOUNT_COLUMNS, *_WITHHELD.values()]),
-                sums=_sums([*AMOUNT_COLUMNS, *_WITHHELD.values()], _line_totals_ug(run_id)),
+                columns=_identifiers(columns),
+                small_sums=_sums(columns, line_totals, narrow=True),
+                sums=_sums(columns, line_totals),
             )
         )

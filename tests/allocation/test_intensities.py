@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import shutil
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db.models import Sum
 from django.utils import timezone
 
 from accounts.models import Account, AccountUserPermission, User
 from accounts.months import Period
 from accounts.policies import viewer_of
-from allocation.models import ServiceIntensity
+from allocation.engine.frames import LINES
+from allocation.exchange.write import LINE_CODES
+from allocation.models import LedgerRow, ServiceIntensity, UsageRow
 from allocation.selectors import publications
 from allocation.selectors.locations import Places, intensities, profiles
+from allocation.services import partitions
 from allocation.services.execution import execute_run
+from allocation.services.intensities import fill_service_intensities
 from allocation.services.packages import load_package
 from allocation.services.publication import publish_run
 from allocation.services.runs import request_run
@@ -51,6 +57,35 @@ def by_hand(service: str, suffix: str) -> Fraction:
         and (row["line"] in WITHOUT_METHOD or row["line"].endswith(suffix))
     )
     return Fraction(ug) / sum(Fraction(row["quantity"]) for row in used)
+
+
+def test_intensities_are_over_what_was_used_before_credits(tmp_path: Path) -> None:
+    folder = shutil.copytree(FOLDER, tmp_path / "with credits")
+    with (folder / "usage.csv").open("a") as stream:
+        stream.write("cn-test-a,ECS,T1,,-15000\ncn-test-a,ECS,T1,,500\ncn-test-a,OSS,T2,other,-600\n")
+    package = load_package(viewer=OPERATOR, path=folder).package
+    assert package is not None
+    run = request_run(viewer=OPERATOR, package_id=package.pk)
+    execute_run(run_id=run.pk, worker="test")
+
+    used = UsageRow.objects.filter(package=package, quantity__gt=0)
+    location = [LINE_CODES.index(line) for line in LINES if line in WITHOUT_METHOD or line.endswith("_lbm")]
+    for stored in ServiceIntensity.objects.filter(run=run):
+        of_service = used.filter(service=stored.service_id)
+        caused = LedgerRow.objects.filter(
+            run=run, service=stored.service_id, line__in=location, account__in=of_service.values("account")
+        )
+        ug, quantity = (
+            rows.aggregate(Sum(name))[f"{name}__sum"] for rows, name in ((caused, "ug"), (of_service, "quantity"))
+        )
+        assert float(stored.location_ug_per_unit) == pytest.approx(float(ug / quantity))
+    before = list(ServiceIntensity.objects.order_by("pk").values_list("service", "tenants", "location_ug_per_unit"))
+    assert len(before) == 3
+    # As a package that was loaded before sums were kept.
+    partitions.drop(partitions.usage_sums_of(package.pk))
+    fill_service_intensities(run)
+    again = ServiceIntensity.objects.order_by("pk").values_list("service", "tenants", "location_ug_per_unit")
+    assert sorted(again) == sorted(before)
 
 
 def test_places_and_services_are_those_of_the_month(settings: Settings) -> None:

@@ -142,6 +142,23 @@ def test_changed_inputs_make_the_command_fail(capsys: pytest.CaptureFixture[str]
     assert '"code": "COMPUTED_DIFFER"' in capsys.readouterr().out
 
 
+def test_a_sum_of_usage_that_is_not_that_of_its_rows_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    package = load_package(viewer=OPERATOR, path=EXAMPLE).package
+    assert package is not None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE allocation_usagesum SET quantity = quantity + 1, positive_quantity = positive_quantity + 1"
+            " WHERE package_id = %s AND quantity = 40000",
+            [package.pk],
+        )
+        assert cursor.rowcount == 1
+    run = request_run(viewer=OPERATOR, package_id=package.pk)
+    execute_run(run_id=run.pk, worker="test")
+    with pytest.raises(CommandError, match="differs"):
+        call_command("reproduce", str(run.pk))
+    assert '"code": "COMPUTED_DIFFER"' in capsys.readouterr().out
+
+
 def test_every_published_run_has_its_turn_to_be_reproduced(published: tuple[Month, AllocationRun]) -> None:
     other = month().run()
     month().run()  # is not published

@@ -159,6 +159,10 @@ def test_numbers_are_read_only_to_the_web_role(world: World, table: str, change:
     refused(world, change.format(table, table))
 
 
+def test_sums_of_usage_are_nothing_to_the_web_role(world: World) -> None:
+    refused(world, BARE.format("allocation_usagesum"))
+
+
 def test_the_audit_log_can_only_grow(world: World) -> None:
     for change in ("DELETE FROM accounts_auditentry", "UPDATE accounts_auditentry SET action = ''"):
         refused(world, change)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import random
 from decimal import Decimal
 from fractions import Fraction
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from psycopg import sql
 
 from accounts.models import Account, Provider, ResourceGroup
 from accounts.models.account import AccountKind
@@ -22,8 +25,10 @@ from accounts.services.refusal import PermissionDenied
 from allocation.engine.frames import TABLES, Activity, Usage
 from allocation.exchange.package.findings import Findings
 from allocation.exchange.package.reading import read_package
+from allocation.exchange.package.spool import SCHEMA
 from allocation.exchange.read import read_activity, read_usage, used_services
 from allocation.exchange.store import MODELS
+from allocation.exchange.sums import UsageSums, usage_of
 from allocation.models import (
     Cluster,
     MethodologyVersion,
@@ -34,6 +39,7 @@ from allocation.models import (
     ServiceCoverage,
     UsageRow,
 )
+from allocation.services import partitions
 from allocation.services.packages import LoadReport, load_package
 from allocation.services.system import system
 from tests.allocation.exchange.sample import MANIFEST, Sample, Style
@@ -201,6 +207,65 @@ def test_usage_is_summed_exactly_and_regions_are_divided(tmp_path: Path) -> None
     assert net(read_usage(package, "k4")) == {}
     assert read_usage(package, "k3").quantity.dtype == np.int64
     assert used_services(package, ["s1", "s2"]) == {("k1", "s1"), ("k2", "s1")}
+
+
+def mixed_usage(rows: int = 500) -> list[list[str]]:
+    """Rows of clusters and a region: few leaves, credits, numbers of every size."""
+    draw = random.Random(7)  # noqa: S311 no secret, a reproducible draw
+    leaves = [("k1", "k2", "r1"), ("s1", "s2"), ("a1", "a2"), ("g", "h")]
+    numbers = ("-7", "0", "0.25", "-0.000000000001", "999999999999999999.999999999999")
+    return [
+        ["cluster", "service", "account", "resource_group", "quantity"],
+        *([*map(draw.choice, leaves), draw.choice(numbers)] for _ in range(rows)),
+    ]
+
+
+def sums_of(package: Package, *, from_rows: bool) -> set[tuple[Any, ...]]:
+    leaf = "cluster_id, region_id, service_id, account_id, resource_group_id"
+    statement = sql.SQL(
+        f"SELECT {leaf}, sum(quantity), sum(positive_quantity) FROM {{}} AS usage GROUP BY {leaf}"  # noqa: S608 ours
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement.format(usage_of(package.pk, from_rows=from_rows)))
+        return set(cursor.fetchall())
+
+
+def test_sums_that_are_kept_are_those_of_the_rows_and_serve_as_well(tmp_path: Path) -> None:
+    sample = Sample()
+    sample.tables["usage"] = mixed_usage()
+    package = loaded(sample.write(tmp_path))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*), count(DISTINCT package_id) FROM allocation_usagesum")
+        assert cursor.fetchone() == (3 * 2 * 2 * 2, 1)
+    found = sums_of(package, from_rows=False)
+    assert found == sums_of(package, from_rows=True)
+    assert any(positive > quantity for *_, quantity, positive in found)
+    by_sums = [net(read_usage(package, code)) for code in ("k1", "k2", "k3")]
+    assert by_sums == [net(read_usage(package, code, from_rows=True)) for code in ("k1", "k2", "k3")]
+    used = used_services(package, ["s1", "s2"])
+    # As a package that was loaded before there were sums.
+    partitions.drop(partitions.usage_sums_of(package.pk))
+    assert [net(read_usage(package, code)) for code in ("k1", "k2", "k3")] == by_sums
+    assert used_services(package, ["s1", "s2"]) == used
+
+
+def test_sums_are_joined_while_rows_still_come() -> None:
+    kept, joined = UsageSums(), UsageSums(hold_at_least=0)
+    ones, every = pa.array([1, 2], pa.int32()), pa.array(["0.5", "-2"])
+    batches = [pa.record_batch([ones, ones, ones, ones, every], schema=SCHEMA) for _ in range(5)]
+    assert list(joined.passing(batches)) == list(kept.passing(batches)) == batches
+    assert joined.table().sort_by("cluster").to_pylist() == kept.table().to_pylist()
+    assert kept.table().column("quantity").to_pylist() == [Decimal("2.5"), Decimal(-10)]
+    assert kept.table().column("positive_quantity").to_pylist() == [Decimal("2.5"), Decimal(0)]
+
+
+def test_of_too_many_rows_no_sums_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("allocation.services.packages.MOST_ROWS", 4)
+    package = loaded(Sample().write(tmp_path))
+    assert sums_of(package, from_rows=False) == sums_of(package, from_rows=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM allocation_usagesum")
+        assert cursor.rowcount == 0
 
 
 def test_groups_of_core_services_are_netted_together(tmp_path: Path) -> None:
