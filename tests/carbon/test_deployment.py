@@ -1,4 +1,4 @@
-"""The files of a deployment in containers, held to the code; tests run no containers: a container engine is no wheel."""
+"""The files of a deployment in containers, held to the code. No test runs a container: an engine is no wheel."""
 
 from __future__ import annotations
 
