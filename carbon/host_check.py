@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from django.middleware.common import CommonMiddleware
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
-    from django.http.response import HttpResponseBase
+    from django.http import HttpRequest, HttpResponsePermanentRedirect
 
 HEALTH_PAGES = "/health/"
 
@@ -19,7 +18,7 @@ class HostCheckMiddleware(CommonMiddleware):
     These pages make no links and take no cookies, so that a forged host name leads to nothing.
     """
 
-    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
         """Refuse hosts that are not ours, answers 400 (`DisallowedHost`)."""
         if request.path_info.startswith(HEALTH_PAGES):
             return None
