@@ -17,17 +17,20 @@ WORLDS ?= 50
 SEED ?= 20260
 CASES ?= 2000
 
-.PHONY: help setup demo serve stop test browser clients storage fuzz check leaks faults bench bench-full lock clean distclean
+.PHONY: help install setup demo serve stop test browser clients storage fuzz check leaks faults bench bench-full lock clean distclean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | while IFS=: read -r name text; do \
 		printf '  make %-10s %s\n' "$$name" "$$text"; done
 
-setup: ## Install everything into .venv and prepare the database
+install: ## Install everything into .venv
 	@./.ci/setup "$(VENV)" "$(REQUIREMENTS)" "$(STAMP)"
+
+setup: install ## The same, and prepare the database
 	@$(MANAGE) migrate --verbosity 0
 
-demo: setup ## Load the demo, allocate and publish 13 months, serve (ARGS=--once: only show the table)
+# The demo prepares the database itself, if that is still to be done.
+demo: install ## Load the demo, allocate and publish 13 months, serve (ARGS=--once: only show the table)
 	@exec $(MANAGE) demo $(ARGS)
 
 serve: setup ## Run worker and API server until Ctrl-C (ARGS="--port 8001")

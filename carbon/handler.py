@@ -15,10 +15,11 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.asgi import ASGIHandler
 from django.middleware.clickjacking import XFrameOptionsMiddleware
-from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.urls import NoReverseMatch, reverse
+
+from carbon.host_check import HostCheckMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 _WITHOUT_DATABASE: Final = (
     AuthenticationMiddleware,
-    CommonMiddleware,
     CsrfViewMiddleware,
+    HostCheckMiddleware,
     MessageMiddleware,
     SecurityMiddleware,
     SessionMiddleware,

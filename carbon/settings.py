@@ -68,7 +68,7 @@ MIDDLEWARE = [
     "carbon.static_files.StaticFilesMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "carbon.host_check.HostCheckMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -209,13 +209,17 @@ MEDIA_ROOT = ENV.path("CANOPY_MEDIA_DIR", STATE_DIR / "media")
 # A clone serves static files where they lie; a production collects, names and compresses them.
 WHITENOISE_USE_FINDERS = EMBEDDED or DEBUG
 STATIC_ROOT = None if WHITENOISE_USE_FINDERS else ENV.path("CANOPY_STATIC_DIR")
-FILE_UPLOAD_PERMISSIONS = 0o640
+# Exports are nobody's but the processes'; static files are everybody's, whoever collected them.
+EXPORT_FILE_MODE = 0o640
 
 
 def storage_of_exports(*, bucket: str, prefix: str, endpoint: str, region: str) -> dict[str, Any]:
     """Where exports go: a folder, or a bucket where one is named. Credentials are found as boto3 finds them."""
     if not bucket:
-        return {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+        return {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"file_permissions_mode": EXPORT_FILE_MODE},
+        }
     options: dict[str, Any] = {
         "bucket_name": bucket,
         "location": prefix,

@@ -33,7 +33,7 @@ class CoveredMonth(NamedTuple):
 
 
 class ReportedService(NamedTuple):
-    """A service that appears in the published months of a period, or is said not to be covered in one.
+    """A service of the catalogue that a provider gave with a published month of a period, covered or not.
 
     `threshold_kg` is the highest of these months: what an account causes with the service in a month, if less, is not
     told.
@@ -75,23 +75,18 @@ JOIN allocation_methodologyversion version ON version.id = run.methodology_versi
 JOIN allocation_package package ON package.id = run.package_id
 WHERE publication.id = ANY(%(publications)s)
 """
+# A provider's catalogue is the same for all of its customers; whose accounts use what is told nowhere here.
 _SERVICES = """
 WITH published AS MATERIALIZED (
     SELECT publication.id, publication.month, run.package_id
     FROM allocation_publication publication JOIN allocation_allocationrun run ON run.id = publication.run_id
     WHERE publication.id = ANY(%(publications)s)
-), listed AS (
-    SELECT total.publication_id, total.service_id FROM allocation_containertotal total
-    WHERE total.publication_id = ANY(%(publications)s) AND total.grain = 1 AND total.group_id IS NULL
-    UNION
-    SELECT published.id, rule.service_id
-    FROM allocation_servicecoverage rule JOIN published USING (package_id) WHERE NOT rule.covered
 )
 SELECT service.provider_id, service.code, COALESCE(NULLIF(service.name, ''), service.code), service.category,
        COALESCE(array_agg(published.month ORDER BY published.month) FILTER (WHERE NOT own.covered), '{}'),
        max(COALESCE(own.threshold_kg, others.threshold_kg, 0))
-FROM listed
-JOIN published ON published.id = listed.publication_id
+FROM published
+JOIN allocation_packageservice listed ON listed.package_id = published.package_id
 JOIN allocation_service service ON service.id = listed.service_id
 LEFT JOIN allocation_servicecoverage own
     ON own.package_id = published.package_id AND own.service_id = listed.service_id

@@ -103,6 +103,19 @@ _SAME = {
     "part_miscellaneous": _DIRECTLY.format(""),
     "part_group": "total.group_id = part.group_id",
 }
+# An account in each of its groups, and in none (NULL) as long as it stands in none.
+_STAYS = """
+    CROSS JOIN LATERAL (
+        SELECT member.group_id, datemultirange(daterange(member.valid_from, member.valid_to)) AS months
+        FROM accounts_accountmembership member
+        WHERE member.account_id = part.account_id AND member.superseded_by_id IS NULL
+        UNION ALL
+        SELECT NULL, '{(,)}'::datemultirange - COALESCE(range_agg(daterange(member.valid_from, member.valid_to)),
+                                                        '{}'::datemultirange)
+        FROM accounts_accountmembership member
+        WHERE member.account_id = part.account_id AND member.superseded_by_id IS NULL
+    ) AS stay
+    WHERE stay.months && part.months"""
 # The accounts inside the visible containers, each with the group in which it stands directly.
 _MEMBERS = {
     "part_directory": """
@@ -128,34 +141,16 @@ _MEMBERS = {
         AND part.months && daterange(closure.valid_from, closure.valid_to)""",
     "part_account": """
     SELECT part.key, part.provider_id, part.account_id, stay.group_id, stay.months * part.months AS months
-    FROM part_account part
-    CROSS JOIN LATERAL (
-        SELECT member.group_id, datemultirange(daterange(member.valid_from, member.valid_to)) AS months
-        FROM accounts_accountmembership member
-        WHERE member.account_id = part.account_id AND member.superseded_by_id IS NULL
-        UNION ALL
-        SELECT NULL, '{(,)}'::datemultirange - COALESCE(range_agg(daterange(member.valid_from, member.valid_to)),
-                                                        '{}'::datemultirange)
-        FROM accounts_accountmembership member
-        WHERE member.account_id = part.account_id AND member.superseded_by_id IS NULL
-    ) AS stay
-    WHERE stay.months && part.months""",
+    FROM part_account part"""  # noqa: S608 fixed texts
+    + _STAYS,
 }
-_LOOSE = """
+_LOOSE = (
+    """
     SELECT part.key, part.provider_id, part.account_id, part.resource_group_id, stay.group_id,
            stay.months * part.months AS months
-    FROM part_resource_group part
-    CROSS JOIN LATERAL (
-        SELECT member.group_id, datemultirange(daterange(member.valid_from, member.valid_to)) AS months
-        FROM accounts_accountmembership member
-        WHERE member.account_id = part.account_id AND member.superseded_by_id IS NULL
-        UNION ALL
-        SELECT NULL, '{(,)}'::datemultirange - COALESCE(range_agg(daterange(member.valid_from, member.valid_to)),
-                                                        '{}'::datemultirange)
-        FROM accounts_accountmembership member
-        WHERE member.account_id = part.account_id AND member.superseded_by_id IS NULL
-    ) AS stay
-    WHERE stay.months && part.months"""
+    FROM part_resource_group part"""  # noqa: S608 fixed texts
+    + _STAYS
+)
 
 # What stands directly in a group is its inclusive total minus those of its subgroups: no account is read for it.
 _GROUPS = {

@@ -83,7 +83,8 @@ class ProviderCoverage:
     release_day: int = strawberry.field(description="Day of the month on which it publishes.")
     months: list[CoveredMonth] = strawberry.field(description="Every month of the period, in order.")
     services: list[CoveredService] = strawberry.field(
-        description="Services in the published months of the period, those that are not covered included."
+        description="The provider's catalogue in the published months of the period, services that are not covered"
+        " included; the same for every customer."
     )
 
     @classmethod

@@ -6,6 +6,7 @@ import copy
 import csv
 import datetime as dt
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,7 +31,6 @@ from tests.read_model.world import ENERGY_LINE, METHOD_LINES, World, publish_mon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pytest_django import DjangoDbBlocker
     from pytest_django.fixtures import Settings
@@ -231,6 +231,9 @@ def test_files_lie_in_partitions_by_version_and_month(world: World) -> None:
     assert len(paths) == 7
     assert all(f"exports/{found.key}/" in file.stored_as for file in found.files.all())
     assert all(len(file.sha256) == 64 and file.size_bytes for file in found.files.all())
+    # Written on this machine, they are nobody's but the processes'.
+    modes = {Path(default_storage.path(file.stored_as)).stat().st_mode & 0o777 for file in found.files.all()}
+    assert modes == {0o640}
 
 
 def test_somebody_who_sees_nothing_orders_nothing(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The files of a deployment in containers, held to the code; they are not run here: there is no container engine."""
+"""The files of a deployment in containers, held to the code. No test runs a container: an engine is no wheel."""
 
 from __future__ import annotations
 

@@ -30,10 +30,15 @@ PRODUCTION = {
 
 def evaluate(expression: str, state: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Evaluate an expression over freshly read settings in a process of its own."""
+    return python(["-c", f"import carbon.settings as s; print({expression})"], state, variables)
+
+
+def python(words: list[str], state: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run Python in the clone with no variables of ours but these."""
     ours = ("DATABASE_URL", "CELERY_BROKER_URL")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("CANOPY_") and k not in ours}
     return subprocess.run(
-        [sys.executable, "-c", f"import carbon.settings as s; print({expression})"],
+        [sys.executable, *words],
         cwd=CLONE_DIR,
         env={**inherited, "CANOPY_STATE_DIR": str(state), **variables},
         capture_output=True,
@@ -41,6 +46,17 @@ def evaluate(expression: str, state: Path, variables: dict[str, str]) -> subproc
         check=False,
         timeout=60,
     )
+
+
+def test_whoever_collects_static_files_others_serve_them(tmp_path: Path) -> None:
+    """In the image root collects them, and an account of its own serves them."""
+    collected = tmp_path / "static"
+    variables = PRODUCTION | {"CANOPY_STATIC_DIR": str(collected)}
+    done = python(["manage.py", "collectstatic", "--no-input"], tmp_path / "state", variables)
+    assert done.returncode == 0, done.stderr
+    files = [path for path in collected.rglob("*") if path.is_file()]
+    assert collected / "staticfiles.json" in files
+    assert [path for path in files if not path.stat().st_mode & 0o004] == []
 
 
 def test_reading_the_settings_starts_nothing(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from allocation.models import (
     Cause,
     MethodologyVersion,
     Package,
+    PackageService,
     Publication,
     PublishedMonth,
     RunState,
@@ -76,7 +77,12 @@ def ready_run(provider: Provider, month: date, *, at: datetime, methodology: str
 
 
 def write_rows(run: AllocationRun, rows: Iterable[Row]) -> None:
-    """Write the run's ledger and its account totals."""
+    """Write the run's ledger and its account totals, and the catalogue of the package: the services in the ledger."""
+    rows = list(rows)
+    PackageService.objects.bulk_create(
+        PackageService(package=run.package, row=row, service_id=service_id, kind="standard", unit="h")
+        for row, service_id in enumerate(sorted({row.service_id for row in rows}), start=2)
+    )
     part = partitions.ledger_of(run.pk)
     partitions.create(part)
     with connection.cursor() as cursor:

@@ -31,7 +31,7 @@ from accounts.models import (
     TreeVersion,
     User,
 )
-from allocation.models import Cluster, PackageService, RunLocation, Service, ServiceCoverage
+from allocation.models import Cluster, RunLocation, Service, ServiceCoverage
 from tests.factories import publications
 from tests.factories.hierarchy import month
 
@@ -211,7 +211,7 @@ class World:
         """Publish a month with these ledger rows, through the real roll-up writers."""
         rows = list(leaves)
         run = publications.ready_run(self.made[provider], on, at=LONG_AGO)
-        self._cover(run, coverage, {leaf.service for leaf in rows})
+        self._cover(run, coverage)
         for code, fields in locations.items():
             RunLocation.objects.create(
                 run=run, cluster=self.made[code], **({"facility_wh": 1, "it_wh": 1, "zero_emission": False} | fields)
@@ -235,12 +235,8 @@ class World:
         self.leaves = [leaf for leaf in self.leaves if (leaf.provider, leaf.month) != (provider, on)] + rows
         return made
 
-    def _cover(self, run: AllocationRun, coverage: Iterable[Rule], services: set[str]) -> None:
-        """Write coverage.csv, and services.csv with it."""
-        PackageService.objects.bulk_create(
-            PackageService(package=run.package, row=row, service=self.made[code], kind="standard", unit="h")
-            for row, code in enumerate(sorted(services), start=2)
-        )
+    def _cover(self, run: AllocationRun, coverage: Iterable[Rule]) -> None:
+        """Write coverage.csv."""
         ServiceCoverage.objects.bulk_create(
             ServiceCoverage(
                 package=run.package,

@@ -67,7 +67,8 @@ class Command(BaseCommand):
         self._progress = Console(stderr=True)
         try:
             with stop_requests(), sole_command(settings.STATE_DIR):
-                if unapplied_migrations():
+                if count := unapplied_migrations():
+                    self.stderr.write(f"preparing the database: {count} migrations")
                     call_command("migrate", verbosity=0)
                 self._run(ports, once=once)
         except StopRequestedError as stopped:
