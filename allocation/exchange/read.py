@@ -17,7 +17,7 @@ from pyarrow import csv as arrow_csv
 from accounts.models import Account
 from allocation.engine.frames import PEAK_WEIGHTED, TABLES, Activity, Header, Kind, Usage
 from allocation.engine.lineage.trace import EXTERNAL_REST, INTERNAL_REST
-from allocation.exchange.columns import bigints
+from allocation.exchange.columns import bigints, bigints_of, read_arrays
 from allocation.exchange.decimals import whole_numbers
 from allocation.exchange.methodology import read_options
 from allocation.exchange.store import CLUSTER_OR_REGION, MODELS
@@ -34,16 +34,19 @@ if TYPE_CHECKING:
     from allocation.models.activity import ActivityRow
 
 # A row of a region is split among its active clusters: rows of the cluster count `divisor` times, those of the region
-# once. One record holds the leaves of many resource groups, line by line: a record costs the client more than a line.
+# once. One record holds the leaves of many resource groups: a record costs the client more than a number.
 _USAGE: Final = """
-SELECT string_agg(concat_ws(',', service_id, account_id, resource_group_id, trim_scale(total)), E'\\n')
-  FROM (SELECT service_id, account_id, resource_group_id, sum({quantity}) AS total
-          FROM {usage} AS usage
-         WHERE cluster_id = {cluster} OR region_id = {region}
-         GROUP BY service_id, account_id, resource_group_id) AS net
+SELECT array_agg(service_id), array_agg(account_id), array_agg(resource_group_id),
+       string_agg(trim_scale(total)::text, E'\\n')
+  FROM {leaves}
  GROUP BY resource_group_id / 1024
 """
-_USAGE_TYPES: Final = {"service": pa.int64(), "account": pa.int64(), "group": pa.int64(), "quantity": pa.string()}
+_SUMMED: Final = sql.SQL("""
+(SELECT service_id, account_id, resource_group_id, sum({quantity}) AS total
+   FROM {usage} AS usage
+  WHERE cluster_id = {cluster} OR region_id = {region}
+  GROUP BY service_id, account_id, resource_group_id) AS net
+""")
 _ONE_CLUSTER: Final = sql.SQL("quantity")
 _SHARING: Final = sql.SQL("CASE WHEN cluster_id IS NULL THEN quantity ELSE quantity * {divisor} END")
 
@@ -112,17 +115,17 @@ def read_usage(package: Package, cluster: str, *, from_rows: bool = False) -> Us
     sharing = _active_clusters(package, place.region_id)
     shares = place.cluster_id in sharing
     divisor = len(sharing) if shares else 1
-    rows = _read_lines(
-        sql.SQL(_USAGE).format(
-            quantity=_SHARING.format(divisor=sql.Literal(divisor)) if divisor > 1 else _ONE_CLUSTER,
-            usage=usage_of(package.pk, from_rows=from_rows),
-            cluster=sql.Literal(place.cluster_id),
-            region=sql.Literal(place.region_id if shares else None),
-        ),
-        _USAGE_TYPES,
+    leaves = _SUMMED.format(
+        quantity=_SHARING.format(divisor=sql.Literal(divisor)) if divisor > 1 else _ONE_CLUSTER,
+        usage=usage_of(package.pk, from_rows=from_rows),
+        cluster=sql.Literal(place.cluster_id),
+        region=sql.Literal(place.region_id if shares else None),
     )
-    quantity, decimals = whole_numbers(rows.column("quantity"))
-    service, account, group = (rows.column(name).to_numpy() for name in ("service", "account", "group"))
+    blocks = list(read_arrays(sql.SQL(_USAGE).format(leaves=leaves)))
+    service, account, group = (
+        np.concatenate([np.empty(0, np.int64), *(bigints_of(block[field]) for block in blocks)]) for field in range(3)
+    )
+    quantity, decimals = whole_numbers(_numbers([block[3] for block in blocks]))
     services, service = _names("allocation_service", "code", service)
     accounts, account = _names("accounts_account", "external_id", account)
     groups, group = _names("accounts_resourcegroup", "code", group)
@@ -280,15 +283,11 @@ def _read_rows(query: sql.Composed, types: dict[str, pa.DataType]) -> pa.Table:
     return _parse(content, types)
 
 
-def _read_lines(query: sql.Composed, types: dict[str, pa.DataType]) -> pa.Table:
-    """Run a query whose records are texts of many lines of CSV; return the lines as rows with these columns."""
-    statement = sql.SQL("COPY ({}) TO STDOUT").format(query)
-    content = io.BytesIO()
-    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for (lines,) in copy.rows():
-            content.write(lines.encode())
-            content.write(b"\n")
-    return _parse(content, types)
+def _numbers(lines: list[memoryview]) -> pa.ChunkedArray:
+    """Return numbers that were sent as texts, one a line."""
+    content = io.BytesIO(b"\n".join(lines))
+    content.seek(0, io.SEEK_END)
+    return _parse(content, {"number": pa.string()}).column("number")
 
 
 def _parse(content: io.BytesIO, types: dict[str, pa.DataType]) -> pa.Table:

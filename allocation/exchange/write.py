@@ -11,6 +11,7 @@ from psycopg import sql
 
 from allocation.engine.frames import ENERGY_LINE, LINES, QUALITIES
 from allocation.exchange.columns import bigints, read_columns, texts, write_columns
+from allocation.exchange.totals import write_account_totals
 from allocation.models import SpecialAccount
 
 if TYPE_CHECKING:
@@ -51,13 +52,17 @@ def run_of_ledger_id(ledger_id: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a cluster's ledger goes: its run and place in it, cluster, provider, and the partition's table."""
+    """Where a cluster's ledger goes: its run and place in it, cluster, provider, and the partition's table.
+
+    `totals_table`: where the totals of its accounts go, if they are wanted.
+    """
 
     run_id: int
     ordinal: int
     cluster_id: int
     provider_id: int
     table: str
+    totals_table: str | None = None
 
 
 class UnknownCodeError(Exception):
@@ -80,7 +85,7 @@ def first_ledger_id(run_id: int, ordinal: int) -> int:
 
 
 def write_ledger(ledger: Ledger, place: Place) -> int:
-    """COPY a cluster's ledger, in the order of the export, into a run's partition.
+    """COPY a cluster's ledger, in the order of the export, into a run's partition, and the totals of its accounts.
 
     Returns:
         The number of rows written.
@@ -118,6 +123,16 @@ def write_ledger(ledger: Ledger, place: Place) -> int:
     write_columns(target, owned)
     if not ordinary.all():
         write_columns(target, {name: (kind, values[~ordinary]) for name, (kind, values) in common.items()})
+    if place.totals_table is not None:
+        write_account_totals(
+            place.totals_table,
+            ledger,
+            ordinary=ordinary,
+            lines=lines,
+            account_ids=account_ids,
+            service_ids=service_ids,
+            cluster_id=place.cluster_id,
+        )
     return rows
 
 

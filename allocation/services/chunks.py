@@ -19,6 +19,7 @@ from allocation.services import partitions
 from allocation.services.digests import chunk_digest
 from allocation.services.leases import extend
 from allocation.services.transitions import LeaseLostError, RunCancelledError
+from allocation.services.withholding import withholds
 
 if TYPE_CHECKING:
     from allocation.engine.frames import Finding, Ledger
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def lay_out(claim: Claim, cluster_ids: list[int], *, code_version: str) -> None:
-    """Make the run's empty ledger and one chunk per cluster, in the order of the export.
+    """Make the run's empty ledger and account totals, and one chunk per cluster, in the order of the export.
 
     Chunks that an earlier attempt wrote are kept, since the same code writes the same bytes; after a change of code
     everything is written anew.
@@ -43,8 +44,11 @@ def lay_out(claim: Claim, cluster_ids: list[int], *, code_version: str) -> None:
             raise LeaseLostError(f"run {claim.run_id}")
         chunks = RunChunk.objects.filter(run_id=claim.run_id)
         laid_out = list(chunks.values_list("cluster_id", flat=True))
-        ledger = partitions.ledger_of(claim.run_id)
-        if laid_out == cluster_ids and run.code_version == code_version and partitions.exists(ledger):
+        parts = [partitions.ledger_of(claim.run_id)]
+        # What is withheld is known when all chunks are there: then the totals come from the whole ledger, afterwards.
+        if not withholds(claim.run_id):
+            parts.append(partitions.account_totals_of(claim.run_id))
+        if laid_out == cluster_ids and run.code_version == code_version and all(map(partitions.exists, parts)):
             return
         # Waits for a worker that is still writing under an older claim: its rows go with the table.
         chunks.select_for_update().count()
@@ -54,7 +58,8 @@ def lay_out(claim: Claim, cluster_ids: list[int], *, code_version: str) -> None:
             RunChunk(run_id=claim.run_id, cluster_id=cluster_id, ordinal=ordinal)
             for ordinal, cluster_id in enumerate(cluster_ids)
         )
-        partitions.create(ledger)
+        for part in parts:
+            partitions.create(part)
         claim.run().update(code_version=code_version)
 
 
@@ -85,8 +90,10 @@ def write_next_chunk(claim: Claim, computation: Computation) -> bool:
 
 
 def _write(claim: Claim, chunk: RunChunk, ledger: Ledger, *, provider_id: int) -> None:
-    table = partitions.ledger_of(claim.run_id).table
-    rows = write_ledger(ledger, Place(claim.run_id, chunk.ordinal, chunk.cluster_id, provider_id, table))
+    table, totals = partitions.ledger_of(claim.run_id).table, partitions.account_totals_of(claim.run_id).table
+    totals_table = None if withholds(claim.run_id) else totals
+    place = Place(claim.run_id, chunk.ordinal, chunk.cluster_id, provider_id, table, totals_table)
+    rows = write_ledger(ledger, place)
     record_findings(claim.run_id, ledger.findings)
     # Last, so that a claim that was lost meanwhile takes everything back.
     _check(claim)

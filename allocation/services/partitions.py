@@ -56,11 +56,21 @@ class PartitionInUseError(Exception):
 
 # What readers ask for. Ledger ids grow within a chunk, so a block range index finds a span of them; account totals are
 # read by account and grain. Usage is read one cluster at a time.
+_WITHHELD: Final = ("below_threshold", "not_covered")
 _INDEXES: Final[dict[str, Sequence[str]]] = {
     "allocation_usagerow": ("USING btree (cluster_id, region_id)",),
     "allocation_usagesum": ("USING btree (cluster_id, region_id)",),
     "allocation_ledgerrow": ("USING btree (account_id)", "USING brin (id)"),
     "allocation_accounttotal": ("USING btree (account_id, grain, service_id, cluster_id)",),
+}
+
+# What rows are looked up, joined and grouped by: of these the planner is told. Amounts are only added up.
+_LEAF: Final = ("cluster_id", "service_id", "account_id", "resource_group_id")
+_ASKED_BY: Final[dict[str, Sequence[str]]] = {
+    "allocation_usagerow": ("package_id", *_LEAF, "region_id", "quantity"),
+    "allocation_usagesum": ("package_id", *_LEAF, "region_id", "positive_quantity"),
+    "allocation_ledgerrow": ("run_id", "id", *_LEAF, "special", "line", "withheld"),
+    "allocation_accounttotal": ("run_id", "account_id", "grain", "service_id", "cluster_id", *_WITHHELD),
 }
 
 
@@ -104,7 +114,8 @@ def index(partition: Partition) -> None:
                     definition=sql.SQL(definition), **_names(partition)
                 )
             )
-        cursor.execute(sql.SQL("ANALYZE {table}").format(**_names(partition)))
+        columns = sql.SQL(", ").join(map(sql.Identifier, _ASKED_BY[partition.parent]))
+        cursor.execute(sql.SQL("ANALYZE {table} ({columns})").format(columns=columns, **_names(partition)))
 
 
 def attach(partition: Partition) -> None:

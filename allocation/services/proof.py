@@ -6,6 +6,7 @@ is published, and every published month by `manage.py verify_ledger`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -16,16 +17,18 @@ from django.db.models.functions import Now
 
 from accounts.services.refusal import Refusal
 from allocation.exchange.write import LINE_CODES
-from allocation.models import AllocationRun, LedgerRow, RunChunk, RunProof, RunState, SpecialAccount
+from allocation.models import AllocationRun, RunChunk, RunProof, RunState, SpecialAccount
 from allocation.services import partitions
 from allocation.services.calculation import internal_account_ids
 from allocation.services.digests import ledger_digest
 from allocation.services.intensities import fill_service_intensities
-from allocation.services.rollups import fill_account_totals
+from allocation.services.rollups import account_sums, fill_account_totals
 from allocation.services.transitions import LeaseLostError, move
-from allocation.services.withholding import withhold
+from allocation.services.withholding import withhold, withholds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from allocation.services.transitions import Claim
 
 
@@ -35,18 +38,42 @@ class ProofError(Refusal):
     code = "PROOF_FAILED"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Balance:
-    """Sums of one (cluster, line) of the stored ledger: micrograms, watt-hours for `energy_wh`."""
+    """Sums of one (cluster, line) of the stored ledger: micrograms, watt-hours for `energy_wh`.
+
+    `accounts_ug` and `accounts_estimated_ug` are those of ordinary accounts, whether external or internal.
+    """
 
     external_ug: int = 0
     internal_ug: int = 0
     unallocated_ug: int = 0
+    accounts_ug: int = 0
+    accounts_estimated_ug: int = 0
+    rows: int = 0
 
     @property
     def total_ug(self) -> int:
         """All of it."""
         return self.external_ug + self.internal_ug + self.unallocated_ug
+
+    def add(self, special: SpecialAccount, ug: int, estimated_ug: int, rows: int) -> None:
+        """Add the rows of ordinary accounts, as external ones, or of a special account."""
+        self.rows += rows
+        match special:
+            case SpecialAccount.NONE:
+                self.external_ug += ug
+                self.accounts_ug += ug
+                self.accounts_estimated_ug += estimated_ug
+            case SpecialAccount.PROVIDER:
+                self.internal_ug += ug
+            case SpecialAccount.UNALLOCATED:
+                self.unallocated_ug += ug
+
+    def move_inside(self, ug: int) -> None:
+        """Tell that so much of what is external belongs to internal accounts."""
+        self.external_ug -= ug
+        self.internal_ug += ug
 
 
 def finish_run(claim: Claim) -> None:
@@ -65,8 +92,9 @@ def finish_run(claim: Claim) -> None:
         ledger = partitions.ledger_of(run.pk)
         withhold(run)
         partitions.index(ledger)
-        store_proof(run)
+        balances = store_proof(run)
         fill_account_totals(run.pk)
+        _prove_totals(run, balances)
         fill_service_intensities(run)
         partitions.attach(ledger)
         digests = dict(RunChunk.objects.filter(run=run).values_list("cluster__code", "ledger_digest"))
@@ -74,8 +102,11 @@ def finish_run(claim: Claim) -> None:
         move(claim, RunState.PROVING, RunState.READY, rows=rows)
 
 
-def store_proof(run: AllocationRun) -> None:
+def store_proof(run: AllocationRun) -> dict[tuple[int, str], Balance]:
     """Compute the proof of an unproved run from its standalone partition and store it.
+
+    Returns:
+        The sums of the ledger by cluster and line.
 
     Raises:
         ProofError: it does not hold; nothing is stored.
@@ -97,6 +128,7 @@ def store_proof(run: AllocationRun) -> None:
         for (cluster_id, line), source_ug in sources.items()
         for balance in (balances.get((cluster_id, line), Balance()),)
     )
+    return balances
 
 
 def check_proof(run: AllocationRun) -> None:
@@ -108,13 +140,13 @@ def check_proof(run: AllocationRun) -> None:
     chunks = RunChunk.objects.filter(run=run)
     if not chunks.exists() or chunks.filter(written_at__isnull=True).exists():
         raise ProofError(f"run {run.pk}: chunks are missing")
-    stored_rows = LedgerRow.objects.filter(run=run).count()
+    balances = _balances(run, "allocation_ledgerrow")
+    stored_rows = sum(balance.rows for balance in balances.values())
     if stored_rows != run.ledger_rows or stored_rows != _written_rows(run.pk):
         raise ProofError(f"run {run.pk}: {stored_rows} ledger rows instead of {run.ledger_rows}")
     digests = dict(chunks.values_list("cluster__code", "ledger_digest"))
     if ledger_digest(digests) != run.ledger_digest:
         raise ProofError(f"run {run.pk}: the digests of its chunks are not those of the run")
-    balances = _balances(run, "allocation_ledgerrow")
     sources = _sources(run)
     _compare(sources, balances)
     proofs = {(p.cluster_id, p.line): p for p in RunProof.objects.filter(run=run)}
@@ -126,6 +158,26 @@ def check_proof(run: AllocationRun) -> None:
         actual = (sources[key], balance.external_ug, balance.internal_ug, balance.unallocated_ug)
         if tuple(int(value) for value in stored) != actual:
             raise ProofError(f"run {run.pk}: cluster {key[0]}, {key[1]}: stored {stored}, the ledger says {actual}")
+
+
+def _prove_totals(run: AllocationRun, balances: Mapping[tuple[int, str], Balance]) -> None:
+    """Compare what readers are told of accounts with the ledger, cluster by cluster and line by line.
+
+    Where something is withheld the totals are less than the ledger, and come from it by SQL.
+
+    Raises:
+        ProofError: a sum of account totals is not that of the ledger.
+    """
+    if withholds(run.pk):
+        return
+    told = account_sums(run.pk)
+    for (cluster_id, line), balance in sorted(balances.items()):
+        of_ledger = balance.accounts_ug, balance.accounts_estimated_ug
+        of_totals = told.pop((cluster_id, line), (0, 0))
+        if of_ledger != of_totals:
+            raise ProofError(f"run {run.pk}: cluster {cluster_id}, {line}: ledger {of_ledger}, totals {of_totals}")
+    if told:
+        raise ProofError(f"run {run.pk}: there are totals of {sorted(told)}, which the ledger does not have")
 
 
 def _written_rows(run_id: int) -> int:
@@ -141,22 +193,25 @@ def _sources(run: AllocationRun) -> dict[tuple[int, str], int]:
 
 
 def _balances(run: AllocationRun, table: str) -> dict[tuple[int, str], Balance]:
-    """Sum the stored ledger by cluster, line and kind of account."""
+    """Sum the stored ledger by cluster, line and kind of account, in one pass; what is internal is looked up."""
+    balances: dict[tuple[int, str], Balance] = defaultdict(Balance)
     with connection.cursor() as cursor:
         cursor.execute(
             # The table's name is one of two of our own.
-            f"SELECT l.cluster_id, l.line,"  # noqa: S608 as said
-            f" sum(l.ug) FILTER (WHERE l.special = {int(SpecialAccount.NONE)} AND i.id IS NULL),"
-            f" sum(l.ug) FILTER (WHERE l.special = {int(SpecialAccount.PROVIDER)} OR i.id IS NOT NULL),"
-            f" sum(l.ug) FILTER (WHERE l.special = {int(SpecialAccount.UNALLOCATED)})"
-            f" FROM {table} l LEFT JOIN unnest(%s::bigint[]) i (id) ON i.id = l.account_id"
-            f" WHERE l.run_id = %s GROUP BY l.cluster_id, l.line",
-            [internal_account_ids(run.package), run.pk],
+            f"SELECT cluster_id, line, special, sum(ug), sum(estimated_ug), count(*) FROM {table}"  # noqa: S608 as said
+            " WHERE run_id = %s GROUP BY cluster_id, line, special",
+            [run.pk],
         )
-        return {
-            (cluster_id, LINE_CODES[line]): Balance(int(external or 0), int(internal or 0), int(unallocated or 0))
-            for cluster_id, line, external, internal, unallocated in cursor.fetchall()
-        }
+        for cluster_id, line, special, ug, estimated_ug, rows in cursor.fetchall():
+            balances[cluster_id, LINE_CODES[line]].add(SpecialAccount(special), int(ug), int(estimated_ug), rows)
+        cursor.execute(
+            f"SELECT cluster_id, line, sum(ug) FROM {table}"  # noqa: S608 as said
+            " WHERE run_id = %s AND special = %s AND account_id = ANY(%s) GROUP BY cluster_id, line",
+            [run.pk, SpecialAccount.NONE, internal_account_ids(run.package)],
+        )
+        for cluster_id, line, ug in cursor.fetchall():
+            balances[cluster_id, LINE_CODES[line]].move_inside(int(ug))
+    return balances
 
 
 def _compare(sources: dict[tuple[int, str], int], balances: dict[tuple[int, str], Balance]) -> None:

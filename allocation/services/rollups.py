@@ -41,6 +41,7 @@ _WITHHELD: Final = {Withheld.BELOW_THRESHOLD: "below_threshold", Withheld.NOT_CO
 """Columns that count what is withheld."""
 
 # The only grain that reads the ledger, one chunk at a time: a hash of one cluster's (account, service) fits in memory.
+# Where nothing is withheld, chunks write it from their arrays, and that of clusters (`allocation.exchange.totals`).
 _FINE: Final = sql.SQL("""
 INSERT INTO {target} (account_id, grain, service_id, cluster_id, {columns})
 SELECT account_id, 3, service_id, cluster_id, {line_sums}
@@ -48,13 +49,19 @@ FROM {ledger}
 WHERE special = 0 AND {span}
 GROUP BY account_id, service_id, cluster_id
 """)
-_COARSE: Final = sql.SQL("""
-INSERT INTO {target} (account_id, grain, service_id, cluster_id, {columns})
-SELECT account_id,
-       CASE WHEN grouping(service_id) = 0 THEN 1 WHEN grouping(cluster_id) = 0 THEN 2 ELSE 0 END,
-       service_id, cluster_id, {sums}
+_BY_CLUSTER: Final = sql.SQL("""
+INSERT INTO {target} (account_id, grain, cluster_id, {columns})
+SELECT account_id, 2, cluster_id, {sums}
 FROM {target}
-GROUP BY GROUPING SETS ((account_id, service_id), (account_id, cluster_id), (account_id))
+WHERE grain = 3
+GROUP BY account_id, cluster_id
+""")
+_COARSE: Final = sql.SQL("""
+INSERT INTO {target} (account_id, grain, service_id, {columns})
+SELECT account_id, CASE WHEN grouping(service_id) = 0 THEN 1 ELSE 0 END, service_id, {sums}
+FROM {target}
+WHERE grain = 3
+GROUP BY GROUPING SETS ((account_id, service_id), (account_id))
 """)
 
 # `placed`: where each account with totals stands in the month. `direct`: totals of the accounts that stand directly in
@@ -97,12 +104,15 @@ WHERE group_id IS NULL
 
 
 def fill_account_totals(run_id: int) -> None:
-    """Compute the account totals of a run from its ledger, in four grains, and attach them.
+    """Compute the account totals of a run in four grains and attach them.
 
-    Special accounts have none: they are not nodes.
+    What has a cluster was written with the chunks, or is added up from the ledger: where something is withheld, and
+    for a ledger that nobody wrote in chunks. Special accounts have no totals: they are not nodes.
     """
     totals = partitions.account_totals_of(run_id)
-    partitions.create(totals)
+    written = partitions.exists(totals)
+    if not written:
+        partitions.create(totals)
     line_totals = _line_totals_ug(run_id)
     lines = [line for line in LINE_CODES if line in line_totals]
     columns = _columns_of(line_totals)
@@ -117,11 +127,33 @@ def fill_account_totals(run_id: int) -> None:
     with connection.cursor() as cursor:
         if lines:
             cursor.execute("SET LOCAL work_mem = '128MB'")
-            for span in _spans(run_id):
-                cursor.execute(_FINE.format(span=span, **names))
+            if not written:
+                for span in _spans(run_id):
+                    cursor.execute(_FINE.format(span=span, **names))
+                cursor.execute(_BY_CLUSTER.format(**names))
             cursor.execute(_COARSE.format(**names))
     partitions.index(totals)
     partitions.attach(totals)
+
+
+def account_sums(run_id: int) -> dict[tuple[int, str], tuple[int, int]]:
+    """Add a run's account totals up by cluster and line: micrograms (Wh of energy), and their estimated part."""
+    line_totals = _line_totals_ug(run_id)
+    lines = [line for line in LINE_CODES if line in line_totals]
+    if not lines:
+        return {}
+    statement = sql.SQL("SELECT cluster_id, {sums} FROM {totals} WHERE grain = 3 GROUP BY cluster_id").format(
+        sums=_sums(_columns_of(line_totals), line_totals),
+        totals=sql.Identifier(partitions.account_totals_of(run_id).table),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return {
+            (cluster_id, line): (int(ug), int(estimated_ug))
+            for cluster_id, *sums in cursor.fetchall()
+            for line, ug, estimated_ug in zip(lines, sums[: len(lines)], sums[len(lines) :], strict=True)
+            if ug is not None
+        }
 
 
 def _columns_of(line_totals_ug: Mapping[str, int | None]) -> list[str]:

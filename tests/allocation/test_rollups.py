@@ -5,20 +5,25 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import connection
 
 from accounts.models import Account, TreeVersion
 from allocation.exchange.write import LINE_CODES
-from allocation.models import AccountTotal, AllocationRun, ContainerTotal, Grain, LedgerRow
+from allocation.models import AccountTotal, AllocationRun, ContainerTotal, Grain, LedgerRow, RunState
 from allocation.services.publication import publish_run
 from allocation.services.rollups import AMOUNT_COLUMNS
-from tests.factories.months import MONTH, OPERATOR, month
+from tests.factories.months import MONTH, OPERATOR, Handmade, month
 from tests.factories.trees import Tree, tree
+
+if TYPE_CHECKING:
+    from allocation.engine.frames import Ledger
 
 pytestmark = pytest.mark.django_db
 
+ROWS = ("service", "account", "group", "line", "estimated_ppm", "quality")
 Sums = dict[tuple[Any, ...], dict[str, int]]
 
 
@@ -110,3 +115,53 @@ def test_a_line_that_does_not_exist_is_null_and_one_that_does_is_zero() -> None:
         for column in (AMOUNT_COLUMNS[LINE_CODES.index(line)], AMOUNT_COLUMNS[12 + LINE_CODES.index(line)])
     }
     assert set(stored(total).values()) == {0}
+
+
+@dataclasses.dataclass
+class Meddling(Handmade):
+    """Changes what the first chunk wrote of accounts, before the next one is written."""
+
+    change: str = ""
+
+    def settle(self, cluster: str) -> Ledger:
+        run = AllocationRun.objects.latest("pk")
+        if self.settled:
+            with connection.cursor() as cursor:
+                cursor.execute(f"UPDATE allocation_accounttotal_{run.pk} SET {self.change} WHERE grain = 3")  # noqa: S608 ours
+                assert cursor.rowcount > 0
+        return super().settle(cluster)
+
+
+@pytest.mark.parametrize("part", ["amount", "estimated"])
+def test_totals_that_are_not_those_of_the_ledger_fail_the_run(part: str) -> None:
+    june = month(clusters=2)
+    number = LINE_CODES.index(june.engine.ledgers["k0"].lines[0])
+    column = AMOUNT_COLUMNS[number + (12 if part == "estimated" else 0)]
+    june.engine = Meddling(june.engine.ledgers, change=f"{column} = {column} + 1")
+    run = june.run()
+    assert (run.state, run.failure_code) == (RunState.FAILED, "PROOF_FAILED")
+    assert "totals" in run.failure_reason
+    assert not AccountTotal.objects.filter(run=run).exists()
+
+
+def small(ledger: Ledger) -> Ledger:
+    """The ledger with amounts that fit 64 bits however they are added up, and rows of one pair on a single line."""
+    ug, estimated = ledger.ug >> 8, ledger.estimated_ug >> 8
+    pair = (ledger.service == ledger.service[-1]) & (ledger.account == ledger.account[-1])
+    kept = ~pair | (ledger.line == 0)
+    arrays = {name: getattr(ledger, name)[kept] for name in ROWS} | {"ug": ug[kept], "estimated_ug": estimated[kept]}
+    lines = {line: int(arrays["ug"][arrays["line"] == place].sum()) for place, line in enumerate(ledger.lines)}
+    return dataclasses.replace(ledger, **arrays, source_ug=lines)
+
+
+def test_sums_in_64_bits_and_lines_that_only_some_have() -> None:
+    june = month(seed=5, clusters=3)
+    june.engine.ledgers = {code: small(ledger) for code, ledger in june.engine.ledgers.items()}
+    run = june.run()
+    expected = summed(run, lambda account: [(account,)])
+    found = {
+        (total.account_id, total.grain, total.service_id, total.cluster_id): stored(total)
+        for total in AccountTotal.objects.filter(run=run)
+    }
+    assert found == {key: dict(amounts) for key, amounts in expected.items()}
+    assert len({frozenset(amounts) for key, amounts in found.items() if key[1] == Grain.SERVICE_CLUSTER}) > 3
