@@ -17,7 +17,7 @@ from allocation.engine.hamilton import (
     shares_ppm,
     whole_sum,
 )
-from allocation.engine.products import INT64_MAX, SLACK, Quantities, Scale, multiply, split
+from allocation.engine.products import INT64_MAX, SLACK, Quantities, Scale, exact_remainders, multiply, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,6 +132,19 @@ def test_remainders_that_differ_by_less_than_any_float_are_told_apart() -> None:
     _, integers = apportion(scale_of(leaves, 3), factors, 1)
 
     assert integers.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("beyond", [0, 1 << 70])
+def test_remainders_are_grouped_by_block_and_fraction_and_nothing_else(beyond: int) -> None:
+    factors = [Fraction(5, 7), Fraction(2, 7), Fraction(3, 7)]
+    # Modulo 7, leaves of one block repeat, and the last of a block may be the first of the next.
+    leaves = [(0, 1), (0, 8), (0, 3), (1, 3), (1, 10), (2, 3), (2, 0), (0, 15), (1, 2 + beyond)]
+    quantities = scale_of(leaves, len(factors)).quantities
+    found = exact_remainders(quantities, factors)
+    fractions = [factors[block] * quantity % 1 for block, quantity in leaves]
+    assert [found.fractions[group] for group in found.group] == fractions
+    groups = {(block, fraction) for (block, _), fraction in zip(leaves, fractions, strict=True)}
+    assert len(found.fractions) == len(groups)
 
 
 def test_ties_across_blocks_go_to_the_first_leaf() -> None:
