@@ -94,7 +94,7 @@ lock: setup ## Compile requirements/*.in with hashes (needs the network)
 
 clean: ## Stop everything and delete data, logs and caches
 	@if [ -x $(PY) ]; then $(MANAGE) servers remove; fi
-	rm -rf .canopy .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants tests/clients/generated
+	rm -rf .canopy .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants tests/clients/generated tests/fuzz/.schemathesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## The same, and delete .venv and node_modules

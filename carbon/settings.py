@@ -180,6 +180,8 @@ OAUTH2_PROVIDER = {
     "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
     "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
     "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    # Digests alone are stored: whoever reads a backup finds no token that works.
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
 }
 
 SESSION_COOKIE_AGE = 12 * 3600

@@ -8,6 +8,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from django.db import connection
 from oauth2_provider.models import Application
 
 from tests.factories import people
@@ -108,6 +109,18 @@ def test_a_front_end_gets_a_token_by_code_and_verifier(front_end: FrontEnd) -> N
     assert front_end.ask(made["access_token"]) == (200, {"viewer": viewer})
     again = front_end.token(code=code, code_verifier=VERIFIER)
     assert (again.status, again.json["error"]) == (400, "invalid_grant")
+
+
+def test_no_token_that_works_is_stored(front_end: FrontEnd) -> None:
+    made = front_end.signed_in()
+    assert {"access_token", "refresh_token"} <= made.keys()
+    with connection.cursor() as cursor:
+        for table in ("accesstoken", "refreshtoken"):
+            cursor.execute(f"SELECT to_jsonb(stored)::text FROM oauth2_provider_{table} AS stored")  # noqa: S608 fixed names
+            stored = [row for (row,) in cursor.fetchall()]
+            assert stored, table
+            assert not [row for row in stored for name in ("access_token", "refresh_token") if made[name] in row]
+    assert front_end.ask(made["access_token"])[0] == 200
 
 
 def test_nothing_weaker_than_a_code_with_a_challenge_is_offered(front_end: FrontEnd) -> None:
