@@ -117,13 +117,18 @@ class GroupIds:
             )
             copy_rows("load_group", given.column_names, [given])
             cursor.execute("ANALYZE load_group")
+            # All that is missing is known before the first of it is inserted: looking for the next one in a table that
+            # was empty would walk over everything inserted so far.
             cursor.execute(
                 """
-                INSERT INTO accounts_resourcegroup (account_id, code, name)
-                SELECT account_id, code, '' FROM load_group given
+                CREATE TEMPORARY TABLE load_missing ON COMMIT DROP AS
+                SELECT account_id, code FROM load_group given
                  WHERE NOT EXISTS (SELECT FROM accounts_resourcegroup known
-                                    WHERE known.account_id = given.account_id AND known.code = given.code)
-                ON CONFLICT (account_id, code) DO NOTHING
+                                    WHERE known.account_id = given.account_id AND known.code = given.code);
+                INSERT INTO accounts_resourcegroup (account_id, code, name)
+                SELECT account_id, code, '' FROM load_missing
+                ON CONFLICT (account_id, code) DO NOTHING;
+                DROP TABLE load_missing
                 """
             )
             found = read_columns(sql.Composed([sql.SQL(_KNOWN_GROUPS)]), {"n": ">i4", "id": ">i8"})

@@ -9,8 +9,9 @@ from psycopg import sql
 
 from allocation.exchange.sums import usage_of
 from allocation.models import ServiceIntensity
-from allocation.selectors.amounts import Method, total_sql
+from allocation.selectors.amounts import Method
 from allocation.services import partitions
+from allocation.services.rollups import total_ug
 
 if TYPE_CHECKING:
     from allocation.models import AllocationRun
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 # Only accounts with both usage and emissions count, so that ratios are those of what was used; what is withheld does
 # not. Usage that is told by region and usage told by cluster meet at the region. Places are numbers, and what was used
 # and what was emitted lie in one heap, until all is added up: joining a million accounts by names takes twice as long.
-_FILL: Final = f"""
+_FILL: Final = """
 INSERT INTO allocation_serviceintensity
     (run_id, service_id, place, unit, tenants, location_ug_per_unit, market_ug_per_unit, wh_per_unit)
 WITH spot AS MATERIALIZED (
@@ -33,17 +34,17 @@ WITH spot AS MATERIALIZED (
     SELECT region.id AS region_id, named.number FROM allocation_region region JOIN named ON named.place = region.code
 ), heap AS (
     SELECT used.service_id, COALESCE(at_cluster.number, at_region.number, nowhere.number) AS number, used.account_id,
-           used.positive_quantity AS quantity, NULL::numeric AS location_ug, NULL::numeric AS market_ug,
-           NULL::numeric AS energy_wh, false AS emitted
-    FROM {{usage}} AS used
+           used.positive_quantity AS quantity, NULL AS location_ug, NULL AS market_ug, NULL AS energy_wh,
+           false AS emitted
+    FROM {usage} AS used
     JOIN named nowhere ON nowhere.place = ''
     LEFT JOIN at_region ON at_region.region_id = used.region_id
     LEFT JOIN at_cluster ON at_cluster.cluster_id = used.cluster_id
     WHERE used.positive_quantity > 0
     UNION ALL
-    SELECT total.service_id, at_cluster.number, total.account_id, NULL, {total_sql("total", Method.LOCATION_BASED)},
-           {total_sql("total", Method.MARKET_BASED)}, total.energy_wh, true
-    FROM {{totals}} total JOIN at_cluster ON at_cluster.cluster_id = total.cluster_id
+    SELECT total.service_id, at_cluster.number, total.account_id, NULL, {location_ug}, {market_ug}, total.energy_wh,
+           true
+    FROM {totals} total JOIN at_cluster ON at_cluster.cluster_id = total.cluster_id
     WHERE total.grain = 3 AND total.below_threshold IS NULL AND total.not_covered IS NULL
 ), both_known AS MATERIALIZED (
     SELECT service_id, number, account_id, sum(quantity) AS quantity, sum(location_ug) AS location_ug,
@@ -67,7 +68,7 @@ SELECT %(run)s, at_place.service_id, named.place, COALESCE(service.unit, ''), at
 FROM at_place JOIN named USING (number)
 LEFT JOIN allocation_packageservice service
     ON service.package_id = %(package)s AND service.service_id = at_place.service_id
-"""  # noqa: S608 fixed texts
+"""
 
 
 def fill_service_intensities(run: AllocationRun) -> None:
@@ -77,6 +78,11 @@ def fill_service_intensities(run: AllocationRun) -> None:
         totals = sql.Identifier(partitions.account_totals_of(run.pk).table)
         cursor.execute("SET LOCAL work_mem = '128MB'")
         cursor.execute(
-            sql.SQL(_FILL).format(usage=usage_of(run.package_id), totals=totals),
+            sql.SQL(_FILL).format(
+                usage=usage_of(run.package_id),
+                totals=totals,
+                location_ug=total_ug(run.pk, Method.LOCATION_BASED),
+                market_ug=total_ug(run.pk, Method.MARKET_BASED),
+            ),
             {"run": run.pk, "package": run.package_id, "month": run.month},
         )

@@ -13,12 +13,15 @@ from psycopg import sql
 
 from allocation.exchange.write import LINE_CODES, first_ledger_id, last_ledger_id
 from allocation.models import RunChunk, Withheld
+from allocation.selectors.amounts import LINES
 from allocation.services import partitions
 from allocation.services.withholding import withholds
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
+
+    from allocation.selectors.amounts import Method
 
 
 def _amount_column(line: str) -> str:
@@ -188,6 +191,19 @@ def _spans(run_id: int) -> list[sql.Composable]:
         for ordinal in ordinals
     ]
     return spans or [sql.SQL("true")]
+
+
+def total_ug(run_id: int, method: Method) -> sql.Composed:
+    """Write the total of a row of a run's account totals by one method, in micrograms: over the lines of the run alone.
+
+    In bigints where all of the run together is one, as `_sums`. What is not there counts as 0.
+    """
+    of_run = _line_totals_ug(run_id)
+    lines = [line.name for line in LINES if line.method in {None, method} and line.name in of_run]
+    known = [total for total in (of_run[line] for line in lines) if total is not None]
+    kind = sql.SQL("bigint" if len(known) == len(lines) and sum(known) <= _BIGINT_MAX else "numeric")
+    parts = [sql.SQL("COALESCE({}::{}, 0)").format(sql.Identifier(_amount_column(line)), kind) for line in lines]
+    return sql.SQL(" + ").join([sql.SQL("0::{}").format(kind), *parts])
 
 
 def _identifiers(columns: Sequence[str]) -> sql.Composed:
