@@ -158,6 +158,7 @@ class RunProofAdmin(Reading):
 
     list_display = [
         "run_id", "cluster", "line", "source_ug", "external_ug", "internal_ug", "unallocated_ug",
+        "estimated_ug",
     ]  # fmt: skip
     list_filter = ["line"]
     search_fields = ["=run__id", "cluster__code", "=line"]

@@ -209,6 +209,7 @@ class RunProof(models.Model):
     """external + internal + unallocated = source, in integers, for one (cluster, line) of a run.
 
     Micrograms CO2e, watt-hours for the line `energy_wh`. `internal_ug` includes the account `(provider)`.
+    `estimated_ug` is how much of `source_ug` rests on estimates; null in runs that were proved before it was kept.
     """
 
     run = models.ForeignKey(AllocationRun, on_delete=models.CASCADE, related_name="proofs")
@@ -218,6 +219,7 @@ class RunProof(models.Model):
     external_ug = models.DecimalField(max_digits=38, decimal_places=0)
     internal_ug = models.DecimalField(max_digits=38, decimal_places=0)
     unallocated_ug = models.DecimalField(max_digits=38, decimal_places=0)
+    estimated_ug = models.DecimalField(max_digits=38, decimal_places=0, null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["run", "cluster", "line"]
@@ -227,6 +229,7 @@ class RunProof(models.Model):
                 condition=Q(source_ug=F("external_ug") + F("internal_ug") + F("unallocated_ug")),
                 name="run_proof_conserves",
             ),
+            models.CheckConstraint(condition=Q(estimated_ug__range=(0, F("source_ug"))), name="run_proof_estimated"),
         ]
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,9 +10,11 @@ from django.db import connection
 
 from accounts.months import shift
 from allocation.policies import KNOWN_PROVIDERS
-from allocation.selectors.statuses import Presence
+from allocation.selectors.amounts import LINES, Amounts, Method
+from allocation.selectors.statuses import Figure, Presence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from datetime import date, datetime
     from decimal import Decimal
 
@@ -21,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class CoveredMonth(NamedTuple):
-    """One month of a provider. `incomplete`: rows of its usage were rejected when it was loaded."""
+    """One month of a provider. `incomplete`: rows of its usage were rejected when it was loaded.
+
+    `estimated_share`: how much of all that the provider divided in the month rests on estimates, 0 to 1, by method.
+    """
 
     month: date
     presence: Presence
@@ -30,6 +36,7 @@ class CoveredMonth(NamedTuple):
     methodology: str | None
     restated: bool
     incomplete: bool
+    estimated_share: Mapping[Method, float | None]
 
 
 class ReportedService(NamedTuple):
@@ -75,6 +82,13 @@ JOIN allocation_methodologyversion version ON version.id = run.methodology_versi
 JOIN allocation_package package ON package.id = run.package_id
 WHERE publication.id = ANY(%(publications)s)
 """
+_PROOFS = """
+SELECT publication.id, proof.line, sum(proof.source_ug),
+       CASE WHEN count(*) = count(proof.estimated_ug) THEN sum(proof.estimated_ug) END
+FROM allocation_publication publication JOIN allocation_runproof proof ON proof.run_id = publication.run_id
+WHERE publication.id = ANY(%(publications)s)
+GROUP BY publication.id, proof.line
+"""
 # A provider's catalogue is the same for all of its customers; whose accounts use what is told nowhere here.
 _SERVICES = """
 WITH published AS MATERIALIZED (
@@ -98,7 +112,7 @@ GROUP BY service.id ORDER BY service.provider_id, service.code
 def coverage(
     *, viewer: Viewer, published: Published, period: Period, providers: list[str] | None = None
 ) -> list[Coverage]:
-    """What the viewer's providers report in a period; three statements.
+    """What the viewer's providers report in a period; four statements.
 
     `providers` restricts the answer to codes; unknown ones, and those of which the viewer is no customer, are left out.
     """
@@ -110,6 +124,8 @@ def coverage(
         known = cursor.fetchall()
         cursor.execute(_PUBLICATIONS, chosen)
         details = {row[0]: row[1:] for row in cursor.fetchall()}
+        cursor.execute(_PROOFS, chosen)
+        shares = _estimated_shares(cursor.fetchall())
         cursor.execute(_SERVICES, chosen)
         services = cursor.fetchall()
     found = []
@@ -121,9 +137,28 @@ def coverage(
             first = published.first_months.get(provider_id)
             missing = Presence.NOT_COVERED if first is not None and month < first else Presence.NOT_YET_PUBLISHED
             due = shift(month, lag).replace(day=day)
-            months.append(
-                CoveredMonth(month, Presence.WHOLE if pin else missing, at, due, methodology, restated, incomplete)
-            )
+            estimated = shares.get(pin.publication_id, {}) if pin else {}
+            there = Presence.WHOLE if pin else missing
+            months.append(CoveredMonth(month, there, at, due, methodology, restated, incomplete, estimated))
         mine = tuple(ReportedService(*row[1:]) for row in services if row[0] == provider_id)
         found.append(Coverage(code, name, time_zone, lag, day, tuple(months), mine))
+    return found
+
+
+def _estimated_shares(
+    rows: Iterable[tuple[int, str, Decimal, Decimal | None]],
+) -> dict[int, dict[Method, float | None]]:
+    """The estimated share by publication and method; None without an amount, or where it was not kept."""
+    sources: dict[int, dict[str, Decimal]] = defaultdict(dict)
+    estimated: dict[int, dict[str, Decimal | None]] = defaultdict(dict)
+    for publication_id, line, source_ug, estimated_ug in rows:
+        sources[publication_id][line], estimated[publication_id][line] = source_ug, estimated_ug
+    found = {}
+    for publication_id, by_line in sources.items():
+        known = [by_line.get(line.name) for line in LINES]
+        parts = [estimated[publication_id].get(line.name) for line in LINES]
+        unknown = any(part is None for one, part in zip(known, parts, strict=True) if one is not None)
+        amounts = Amounts.of([*known, None, *parts, None, None, None])
+        figure = Figure(amounts, Presence.WHOLE)
+        found[publication_id] = {method: None if unknown else figure.estimated_share(method) for method in Method}
     return found

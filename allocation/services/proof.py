@@ -50,6 +50,7 @@ class Balance:
     unallocated_ug: int = 0
     accounts_ug: int = 0
     accounts_estimated_ug: int = 0
+    estimated_ug: int = 0
     rows: int = 0
 
     @property
@@ -60,6 +61,7 @@ class Balance:
     def add(self, special: SpecialAccount, ug: int, estimated_ug: int, rows: int) -> None:
         """Add the rows of ordinary accounts, as external ones, or of a special account."""
         self.rows += rows
+        self.estimated_ug += estimated_ug
         match special:
             case SpecialAccount.NONE:
                 self.external_ug += ug
@@ -124,6 +126,7 @@ def store_proof(run: AllocationRun) -> dict[tuple[int, str], Balance]:
             external_ug=Decimal(balance.external_ug),
             internal_ug=Decimal(balance.internal_ug),
             unallocated_ug=Decimal(balance.unallocated_ug),
+            estimated_ug=Decimal(balance.estimated_ug),
         )
         for (cluster_id, line), source_ug in sources.items()
         for balance in (balances.get((cluster_id, line), Balance()),)
@@ -156,6 +159,8 @@ def check_proof(run: AllocationRun) -> None:
         balance = balances.get(key, Balance())
         stored = (proof.source_ug, proof.external_ug, proof.internal_ug, proof.unallocated_ug)
         actual = (sources[key], balance.external_ug, balance.internal_ug, balance.unallocated_ug)
+        if proof.estimated_ug is not None:
+            stored, actual = (*stored, proof.estimated_ug), (*actual, balance.estimated_ug)
         if tuple(int(value) for value in stored) != actual:
             raise ProofError(f"run {run.pk}: cluster {key[0]}, {key[1]}: stored {stored}, the ledger says {actual}")
 

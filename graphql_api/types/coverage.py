@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 
 import strawberry
@@ -11,7 +12,8 @@ from allocation.selectors.coverage import CoveredMonth as DomainCoveredMonth
 from allocation.selectors.coverage import ReportedService
 from allocation.selectors.statuses import Presence
 from graphql_api.scalars import Month
-from graphql_api.types.enums import DataStatus
+from graphql_api.types.arguments import WithMethod
+from graphql_api.types.enums import DataStatus, Method
 
 
 @strawberry.type(description="What a provider reports of one month.")
@@ -28,6 +30,15 @@ class CoveredMonth:
     methodology: str | None = strawberry.field(description="The method, as name@version.")
     restated: bool = strawberry.field(description="Whether it was published more than once.")
     incomplete: bool = strawberry.field(description="Whether usage was left out because it could not be read.")
+    shares: strawberry.Private[Mapping[Method, float | None]]
+
+    @strawberry.field(
+        description="Part of all that the provider divided in the month that rests on estimates instead of meters and"
+        " invoices, 0 to 1; null where nothing is published or above 0, and in months published before it was kept."
+    )
+    def estimated_share(self, method: WithMethod = Method.LOCATION_BASED) -> float | None:
+        """Estimated share."""
+        return self.shares.get(method)
 
     @classmethod
     def of(cls, row: DomainCoveredMonth) -> CoveredMonth:
@@ -42,6 +53,7 @@ class CoveredMonth:
             methodology=row.methodology,
             restated=row.restated,
             incomplete=row.incomplete,
+            shares=row.estimated_share,
         )
 
 

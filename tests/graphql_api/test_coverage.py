@@ -19,6 +19,7 @@ from tests.factories.months import MONTH
 from tests.factories.people import give, operator, person
 from tests.graphql_api.ask import ask
 from tests.graphql_api.test_explain import PACKAGES, account_id, client_of, explained, published
+from tests.read_model.world import METHOD_LINES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +152,21 @@ def test_coverage_tells_what_to_expect() -> None:
         "MQ": (["2025-06"], 0.0),
         "OSS": ([], 0.0),
     }
+
+
+def test_coverage_tells_how_much_of_a_month_is_estimated(run: AllocationRun) -> None:
+    rows = list(LedgerRow.objects.filter(run=run).values_list("line", "ug", "estimated_ug"))
+    expected = {}
+    for method, lines in METHOD_LINES.items():
+        total_ug = sum(ug for line, ug, _ in rows if line in lines)
+        expected[method] = sum(estimated_ug for line, _, estimated_ug in rows if line in lines) / total_ug
+    assert all(0 < share < 1 for share in expected.values())
+    (provider,) = ask(
+        client_of(holder("T1")),
+        f"""{{ coverage(input: {{period: {PERIOD}}}) {{ providers {{ months {{
+          location_based: estimatedShare market_based: estimatedShare(method: MARKET_BASED) }} }} }} }}""",
+    )["coverage"]["providers"]
+    assert provider["months"] == [expected]
 
 
 @pytest.mark.parametrize("layout", list(ExportLayout))

@@ -75,7 +75,7 @@ PROPOSED = f"""{{ restatementProposals {{ {PAGE} edges {{ node {{
   id largestDifferencePercent }} }} }} }}"""
 METHODS = f"{{ methodologies {{ {PAGE} edges {{ node {{ name months options {{ name }} }} }} }} }}"
 COVERED = """query($period: PeriodInput!) { coverage(input: {period: $period}) {
-  providers { provider releaseDay releaseLagMonths months { month status } services {
+  providers { provider releaseDay releaseLagMonths months { month status estimatedShare } services {
     code notCoveredIn thresholdKg } } } }"""
 
 EXPLAINED = """query($id: ID!, $month: Month!) {
