@@ -152,7 +152,7 @@ def committed(transactional_db: None) -> Iterator[None]:  # noqa: ARG001 what th
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
-            " AND relname ~ '^allocation_(usagerow|ledgerrow|accounttotal)_[0-9]+$'"
+            " AND relname ~ '^allocation_(usagerow|usagesum|ledgerrow|accounttotal)_[0-9]+$'"
         )
         for (table,) in cursor.fetchall():
             cursor.execute(f"DROP TABLE {table}")

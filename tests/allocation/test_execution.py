@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -22,7 +22,7 @@ from allocation.models import AllocationRun, LedgerRow, RunChunk, RunProof, RunS
 from allocation.services import partitions
 from allocation.services.digests import chunk_digest
 from allocation.services.execution import execute_run, help_run
-from allocation.services.leases import claim_run, runs_to_wake, wake_again_after
+from allocation.services.leases import Claim, claim_run, runs_to_wake, wake_again_after
 from allocation.services.publication import publish_run
 from allocation.services.retention import drop_leftovers
 from allocation.services.runs import RunInProgress, cancel_run, request_run
@@ -170,9 +170,14 @@ class Overtaken(Handmade):
     run: AllocationRun = field(kw_only=True)
 
     def settle(self, cluster: str) -> Ledger:
-        elsewhere(lambda: expire(self.run))
-        assert elsewhere(lambda: claim_run(run_id=self.run.pk, worker="other")) != [None]
+        assert elsewhere(self._take) != [None]
         return super().settle(cluster)
+
+    @transaction.atomic
+    def _take(self) -> Claim | None:
+        """At once: its heartbeat may not come between."""
+        expire(self.run)
+        return claim_run(run_id=self.run.pk, worker="other")
 
 
 @pytest.mark.usefixtures("committed")
