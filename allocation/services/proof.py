@@ -157,10 +157,15 @@ def check_proof(run: AllocationRun) -> None:
         raise ProofError(f"run {run.pk}: the stored proof has other clusters and lines than its sources")
     for key, proof in proofs.items():
         balance = balances.get(key, Balance())
-        stored = (proof.source_ug, proof.external_ug, proof.internal_ug, proof.unallocated_ug)
-        actual = (sources[key], balance.external_ug, balance.internal_ug, balance.unallocated_ug)
-        if proof.estimated_ug is not None:
-            stored, actual = (*stored, proof.estimated_ug), (*actual, balance.estimated_ug)
+        estimated_ug = balance.estimated_ug if proof.estimated_ug is None else proof.estimated_ug
+        stored = (proof.source_ug, proof.external_ug, proof.internal_ug, proof.unallocated_ug, estimated_ug)
+        actual = (
+            sources[key],
+            balance.external_ug,
+            balance.internal_ug,
+            balance.unallocated_ug,
+            balance.estimated_ug,
+        )
         if tuple(int(value) for value in stored) != actual:
             raise ProofError(f"run {run.pk}: cluster {key[0]}, {key[1]}: stored {stored}, the ledger says {actual}")
 

@@ -22,12 +22,12 @@ from allocation.models import AllocationRun, LedgerRow, RunChunk, RunProof, RunS
 from allocation.services import partitions
 from allocation.services.digests import chunk_digest
 from allocation.services.execution import execute_run, help_run
-from allocation.services.leases import Claim, claim_run, runs_to_wake, wake_again_after
+from allocation.services.leases import claim_run, runs_to_wake, wake_again_after
 from allocation.services.publication import publish_run
 from allocation.services.retention import drop_leftovers
 from allocation.services.runs import RunInProgress, cancel_run, request_run
 from allocation.services.stored import stored_ledger
-from allocation.services.transitions import RunCancelledError, move
+from allocation.services.transitions import Claim, RunCancelledError, move
 from carbon.environment import CLONE_DIR
 from tests.factories.connections import elsewhere
 from tests.factories.months import NOW, OPERATOR, Handmade, month

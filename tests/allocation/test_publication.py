@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 
 from accounts.models import User
 from allocation.models import AccountTotal, Cause, LedgerRow, PublishedMonth, RunProof, RunState
@@ -26,6 +28,9 @@ from allocation.services.restatement import approve_restatement, restate_month
 from allocation.services.system import system
 from tests.factories.connections import elsewhere
 from tests.factories.months import MONTH, NOW, OPERATOR, month
+
+if TYPE_CHECKING:
+    from django.db.models.expressions import CombinedExpression
 
 pytestmark = pytest.mark.django_db
 
@@ -100,10 +105,17 @@ def test_a_missing_row_of_zero_is_not_published() -> None:
         publish_run(viewer=OPERATOR, run_id=run.pk)
 
 
-def test_a_tampered_proof_is_not_published() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source_ug": F("source_ug") + 1, "external_ug": F("external_ug") + 1},
+        {"estimated_ug": F("source_ug") - F("estimated_ug")},
+    ],
+)
+def test_a_tampered_proof_is_not_published(change: dict[str, CombinedExpression]) -> None:
     run = month().run()
     proof = RunProof.objects.filter(run=run, source_ug__gt=0).earliest("id")
-    RunProof.objects.filter(pk=proof.pk).update(source_ug=proof.source_ug + 1, external_ug=proof.external_ug + 1)
+    RunProof.objects.filter(pk=proof.pk).update(**change)
     with pytest.raises(ProofError, match="stored"):
         publish_run(viewer=OPERATOR, run_id=run.pk)
 

@@ -66,7 +66,7 @@ def test_untouched_months_are_proved(
         ("ug = ug - 1, estimated_ug = 0", "PROOF_FAILED"),
         ("quality = (quality + 1) % 7", "LEDGER_CHANGED"),
         ("estimated_ppm = 7", "LEDGER_CHANGED"),
-        ("estimated_ug = 0", "LEDGER_CHANGED"),
+        ("estimated_ug = 0", "PROOF_FAILED"),
     ],
 )
 def test_a_changed_ledger_is_found(published: tuple[Month, AllocationRun], change: str, code: str) -> None:
@@ -89,8 +89,8 @@ def test_a_change_that_keeps_every_sum_is_found(published: tuple[Month, Allocati
         cursor.execute("SET LOCAL session_replication_role = replica")
         for row, other in (rows, rows[::-1]):
             cursor.execute(
-                "UPDATE allocation_ledgerrow SET ug = %s, estimated_ug = 0 WHERE run_id = %s AND id = %s",
-                [other.ug, run.pk, row.pk],
+                "UPDATE allocation_ledgerrow SET ug = %s, estimated_ug = %s WHERE run_id = %s AND id = %s",
+                [other.ug, other.estimated_ug, run.pk, row.pk],
             )
         cursor.execute("SET LOCAL session_replication_role = origin")
     assert [v.code for v in verify_published_months()] == ["LEDGER_CHANGED"]
