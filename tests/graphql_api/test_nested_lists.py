@@ -195,7 +195,8 @@ def test_every_field_costs_the_same_for_any_number_of_rows_around_it(twins: Worl
 def test_nothing_is_done_in_python_for_each_account(twins: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """With thirty accounts and with three thousand the same rows are read and the same functions called for a page.
 
-    How coroutines and threads meet takes some calls more or less; something done for each account takes thousands.
+    How coroutines and threads meet takes up to forty calls of twelve thousand more or less; something done for each
+    account takes three thousand more.
     """
     # How long the database takes on a busy machine is not the question here.
     monkeypatch.setattr("graphql_api.context.STATEMENT_TIMEOUT_MS", 60_000)
@@ -212,7 +213,7 @@ def test_nothing_is_done_in_python_for_each_account(twins: World, monkeypatch: p
         for document, few in before.items()
         if (many := after[document]).statements > few.statements
         or many.rows > few.rows
-        or many.calls > few.calls + came // 100
+        or many.calls > few.calls + came // 10
     }
     assert grown == {}
 
