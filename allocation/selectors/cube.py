@@ -9,9 +9,8 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import connection
-
 from accounts.months import multirange
+from accounts.statements import rows_of
 from allocation.policies import Kind, NodeKey, asked_for
 from allocation.selectors.amounts import COLUMNS, LINES, Amounts, Method, sums_sql, total_sql
 from allocation.selectors.emissions import by_month
@@ -327,9 +326,7 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
     params = begun.params | {"limit": page.limit, "fiscal": grouping.fiscal_start - 1}
     if page.after:
         params |= dict(zip(("after_value", "after_label"), page.after, strict=True))
-    with connection.cursor() as cursor:
-        cursor.execute(begun.text + _statement(grouping, page, several=len(nodes) > 1), params)
-        found = cursor.fetchall()
+    found = rows_of(begun.text + _statement(grouping, page, several=len(nodes) > 1), params)
     if series is None:
         series = by_month(question=question, nodes=nodes, restricted=restricted)
     spans = {node: _spans(of_node, grouping) for node, of_node in series.items()}

@@ -6,8 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import connection
-
+from accounts.statements import rows_of
 from allocation.policies import JOINED, LEFT, View, visible_parts
 from allocation.selectors.amounts import COLUMNS, ledger_sums_sql
 from allocation.selectors.published_tree import members_then
@@ -375,10 +374,8 @@ def count_accounts(question: Question, *, asked: Asked) -> int:
     members = _members(parts.names, as_of=False)
     if not members:
         return 1
-    with connection.cursor() as cursor:
-        cursor.execute(f"{parts.text}{members} SELECT count(DISTINCT account_id) FROM member", parts.params)  # noqa: S608 fixed texts
-        row = cursor.fetchone()
-    return int(row[0]) if row else 0
+    ((count,),) = rows_of(f"{parts.text}{members} SELECT count(DISTINCT account_id) FROM member", parts.params)  # noqa: S608 fixed texts
+    return int(count)
 
 
 def count_accounts_of_each(question: Question, *, asked: Asked, places: Sequence[tuple[int, str]]) -> list[int]:
@@ -389,10 +386,8 @@ def count_accounts_of_each(question: Question, *, asked: Asked, places: Sequence
     if not members:
         return found
     params = {"place_keys": [key for key, _ in places], "place_months": [months for _, months in places]}
-    with connection.cursor() as cursor:
-        cursor.execute(parts.text + members + _COUNTED, parts.params | params)
-        for number, accounts in cursor.fetchall():
-            found[number - 1] = accounts
+    for number, accounts in rows_of(parts.text + members + _COUNTED, parts.params | params):
+        found[number - 1] = accounts
     return found
 
 
