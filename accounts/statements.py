@@ -34,8 +34,9 @@ class _Cursor(ServerBindingCursor):
     """Leaves the text of its statement where Django's log of statements looks for it."""
 
     def _convert_query(self, query: Query, params: Params | None = None) -> PostgresQuery:
-        self._query: PostgresQuery = super()._convert_query(query, params)  # type: ignore[misc] # of psycopg's cursor
-        return self._query
+        converted: PostgresQuery = super()._convert_query(query, params)  # type: ignore[misc] # of psycopg's cursor
+        self._query = converted
+        return converted
 
 
 def rows_of(statement: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> list[Row]:
