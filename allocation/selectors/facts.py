@@ -210,13 +210,15 @@ class Cut:
 TOTALS = Cut()
 
 
-def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Facts:
+def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS, twice: bool = False) -> Facts:
     """Begin a statement with the amounts of the nodes in `asked`.
 
     Args:
         question: viewer, publications, period.
         asked: the nodes.
         cut: the dimensions to keep; others are null.
+        twice: the statement goes through the facts twice, and needs few of their columns the first time. Rows of
+            containers are then read twice rather than kept with all their columns.
 
     Returns:
         The CTEs of `visible_parts` and `fact`: key, provider_id, publication_id, run_id, month, service_id, cluster_id,
@@ -231,7 +233,8 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Facts:
         before, branches = _BY_CONTAINER[detail](parts.names, cut)
     else:
         before, branches = _BY_ACCOUNT[detail](parts.names, cut, _members(parts.names, as_of=as_of))
-    text = f"{parts.text}{before}, fact AS ({' UNION ALL '.join(branches)})"
+    kept = " NOT MATERIALIZED" if twice and detail in _BY_CONTAINER else ""
+    text = f"{parts.text}{before}, fact AS{kept} ({' UNION ALL '.join(branches)})"
     if question.view is View.AS_IS:
         text = f"{parts.text}{before}, found AS ({' UNION ALL '.join(branches)}), {_REGROUPED}"
     grain = grain_of(services=cut.keeps_services, clusters=cut.keeps_clusters)
