@@ -82,7 +82,7 @@ def usage_of(package_id: int, *, from_rows: bool = False) -> sql.Composed:
     `cluster_id`, `region_id`, `service_id`, `account_id`, `resource_group_id`, `quantity`, `positive_quantity`) and the
     same sums.
     """
-    return (_ROWS if from_rows or not _has_sums(package_id) else _SUMS).format(sql.Literal(package_id))
+    return (_ROWS if from_rows or not has_sums(package_id) else _SUMS).format(sql.Literal(package_id))
 
 
 _SUMS: Final = sql.SQL("(SELECT * FROM allocation_usagesum WHERE package_id = {})")
@@ -92,7 +92,8 @@ _ROWS: Final = sql.SQL(
 )
 
 
-def _has_sums(package_id: int) -> bool:
+def has_sums(package_id: int) -> bool:
+    """Tell whether sums of a package's usage are kept."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"allocation_usagesum_{package_id:d}"])
         return bool(cursor.fetchone()[0])
