@@ -22,11 +22,11 @@ from allocation.exchange.decimals import whole_numbers
 from allocation.exchange.methodology import read_options
 from allocation.exchange.sheet import numbered
 from allocation.exchange.store import CLUSTER_OR_REGION, MODELS
-from allocation.exchange.sums import has_sums, usage_of
+from allocation.exchange.sums import has_sums, has_sums_of_region, usage_of
 from allocation.models import Cluster, Package, PackageCluster, Service, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection, Sequence
 
     import numpy.typing as npt
 
@@ -113,7 +113,7 @@ def read_activity(package: Package) -> Activity:
 
 
 def read_usage(package: Package, cluster: str, *, from_rows: bool = False) -> Usage:
-    """Return the net usage of a cluster, rows of its region included, exactly; a leaf may stand in both.
+    """Return the net usage of a cluster, rows of its region included, summed exactly.
 
     A region's row is split equally among its active clusters: `divisor` is their number if the cluster is one of them.
     `from_rows` adds the package's rows up again, whatever sums were kept.
@@ -122,12 +122,14 @@ def read_usage(package: Package, cluster: str, *, from_rows: bool = False) -> Us
     sharing = _active_clusters(package, place.region_id)
     shares = place.cluster_id in sharing
     divisor = len(sharing) if shares else 1
-    # Where sums are kept, a leaf stands in them once for the cluster and once for its region; the engine adds those up.
-    leaves = (_SUMMED if from_rows or not has_sums(package.pk) else _SUMS).format(
+    region_id = place.region_id if shares else None
+    # Sums hold a leaf once for a cluster and once for its region: without the latter, nothing is left to be added up.
+    summed = not from_rows and has_sums(package.pk) and not has_sums_of_region(package.pk, region_id)
+    leaves = (_SUMS if summed else _SUMMED).format(
         quantity=_SHARING.format(divisor=sql.Literal(divisor)) if divisor > 1 else _ONE_CLUSTER,
         usage=usage_of(package.pk, from_rows=from_rows),
         cluster=sql.Literal(place.cluster_id),
-        region=sql.Literal(place.region_id if shares else None),
+        region=sql.Literal(region_id),
     )
     blocks = list(read_arrays(sql.SQL(_USAGE).format(leaves=leaves)))
     ids = [_joined([bigints_of(block[field]) for block in blocks]) for field in range(3)]
@@ -292,7 +294,7 @@ def _read_table(package: Package, name: str, model: type[ActivityRow]) -> pd.Dat
     numbers, *values = zip(*rows, strict=True) if rows else ((), *(() for _ in sources))
     frame = pd.DataFrame(
         {
-            column.name: pd.Series([_known(column)(value) for value in cells], dtype=object)
+            column.name: pd.Series(_known(column, cells), dtype=object)
             for column, cells in zip(table.columns, values, strict=True)
         }
     )
@@ -310,11 +312,9 @@ def _source(model: type[ActivityRow], column: Column) -> str | Coalesce:
     return f"{column.name}__external_id" if field.related_model is Account else f"{column.name}__code"
 
 
-def _known(column: Column) -> Callable[[Any], Any]:
-    """Return the conversion of a stored value: an empty text is unknown."""
-    if column.kind in {Kind.CODE, Kind.TEXT, Kind.CHOICE}:
-        return lambda value: value or None
-    return lambda value: value
+def _known(column: Column, values: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of a column: an empty text is unknown."""
+    return [value or None for value in values] if column.kind in {Kind.CODE, Kind.TEXT, Kind.CHOICE} else values
 
 
 def _numbers(lines: list[memoryview]) -> pa.ChunkedArray:

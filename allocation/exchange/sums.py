@@ -97,3 +97,14 @@ def has_sums(package_id: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"allocation_usagesum_{package_id:d}"])
         return bool(cursor.fetchone()[0])
+
+
+def has_sums_of_region(package_id: int, region_id: int | None) -> bool:
+    """Tell whether usage of a package that has sums is told for a region as such."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM allocation_usagesum"
+            " WHERE package_id = %s AND cluster_id IS NULL AND region_id = %s)",
+            [package_id, region_id],
+        )
+        return bool(cursor.fetchone()[0])

@@ -48,7 +48,7 @@ def test_a_list_of_bigints_is_nothing_else(value: str) -> None:
 
 
 def test_columns_of_bigints_come_together() -> None:
-    some = read_bigints(sql.Composed([sql.SQL("SELECT n, -n FROM generate_series(1, 3) n")]), ("up", "down"))
+    some = read_bigints(sql.Composed([sql.SQL("SELECT n, -n FROM generate_series(1, 3::bigint) n")]), ("up", "down"))
     assert {name: column.tolist() for name, column in some.items()} == {"up": [1, 2, 3], "down": [-1, -2, -3]}
     none = read_bigints(sql.Composed([sql.SQL("SELECT 1::bigint WHERE false")]), ("one",))
     assert none["one"].tolist() == []
