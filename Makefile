@@ -39,26 +39,26 @@ serve: setup ## Run worker and API server until Ctrl-C (ARGS="--port 8001")
 stop: ## Stop the services and the embedded servers; data stay
 	@if [ -x $(PY) ]; then $(MANAGE) servers stop; else echo "nothing is installed"; fi
 
-test: setup ## Run the tests (ARGS="-n 2 tests/carbon")
+test: install ## Run the tests (ARGS="-n 2 tests/carbon")
 	@exec $(PY) -m pytest $(ARGS)
 
-browser: setup ## Test the admin in Chromium, which is installed if need be (CHROMIUM=/path names one)
+browser: install ## Test the admin in Chromium, which is installed if need be (CHROMIUM=/path names one)
 	@./.ci/setup "$(VENV)" requirements/browser.txt "$(VENV)/.installed-browser"
 	@CHROMIUM=$$(./.ci/chromium) && export CHROMIUM && exec $(PY) -m pytest tests/browser $(ARGS)
 
-clients: setup ## Test the API with clients and tools of others; Node.js is installed if need be
+clients: install ## Test the API with clients and tools of others; Node.js is installed if need be
 	@NODE=$$(./.ci/node "$(VENV)" tests/clients) && PATH="$$NODE:$$PATH" && export PATH && \
 		exec $(PY) -m pytest tests/clients $(ARGS)
 
-storage: setup ## Test exports on a server that speaks S3
+storage: install ## Test exports on a server that speaks S3
 	@./.ci/setup "$(VENV)" requirements/storage.txt "$(VENV)/.installed-storage"
 	@exec $(PY) -m pytest tests/storage $(ARGS)
 
-fuzz: setup ## Let Schemathesis and Clairvoyance look for faults (CASES=2000)
+fuzz: install ## Let Schemathesis and Clairvoyance look for faults (CASES=2000)
 	@./.ci/setup "$(VENV)/fuzz" requirements/fuzz.txt "$(VENV)/fuzz/.installed"
 	@CANOPY_FUZZERS=$(VENV)/fuzz/bin CANOPY_FUZZ_CASES=$(CASES) $(PY) -m pytest -s tests/fuzz $(ARGS)
 
-check: setup ## Lint, types, layers, missing migrations, schema snapshot
+check: install ## Lint, types, layers, missing migrations, schema snapshot
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy .
@@ -66,28 +66,28 @@ check: setup ## Lint, types, layers, missing migrations, schema snapshot
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) export_schema --check
 
-leaks: setup ## Compare every answer about 50 random worlds with the model (WORLDS=50 SEED=20260)
+leaks: install ## Compare every answer about 50 random worlds with the model (WORLDS=50 SEED=20260)
 	@CANOPY_LEAK_WORLDS=$(WORLDS) CANOPY_LEAK_SEED=$(SEED) CANOPY_LEAK_REVOCATIONS=1000 CANOPY_LEAK_HISTORIES=40 \
 		$(PY) -m pytest -q tests/security/test_oracle.py tests/security/test_history_machine.py \
 		tests/security/test_stale_answers.py $(ARGS)
 
-faults: setup ## Kill everything a thousand times for each broker (ARGS="--broker redis --seed 1"; --short)
+faults: install ## Kill everything a thousand times for each broker (ARGS="--broker redis --seed 1"; --short)
 	@exec .ci/faults $(PY) $(ARGS)
 
-bench: setup ## Print the benchmark figures (ARGS as the command takes them)
+bench: install ## Print the benchmark figures (ARGS as the command takes them)
 	@exec $(PY) -m tests.benchmarks $(ARGS)
 
-bench-full: setup ## The same at full size: 10^7 rows a month, 100 000 accounts over 36 months (takes as long as it takes)
+bench-full: install ## The same at full size: 10^7 rows a month, 100 000 accounts over 36 months (takes as long as it takes)
 	@exec $(PY) -m tests.benchmarks --rows 100000 1000000 10000000 --accounts 100000 --groups 2000 --months 36 \
 		--wide 20000 --seconds 60 $(ARGS)
 
 .PHONY: mutants
-mutants: setup ## Change the engine line by line and see whether a test notices (ARGS="allocation.engine.linear*" or ARGS="--sample 1000")
+mutants: install ## Change the engine line by line and see whether a test notices (ARGS="allocation.engine.linear*" or ARGS="--sample 1000")
 	@./.ci/setup "$(VENV)" requirements/mutation.txt "$(VENV)/.installed-mutation"
 	@$(VENV)/bin/python -m tests.mutation make
 	@$(VENV)/bin/python -m tests.mutation try $(ARGS); $(VENV)/bin/python -m tests.mutation count
 
-lock: setup ## Compile requirements/*.in with hashes (needs the network)
+lock: install ## Compile requirements/*.in with hashes (needs the network)
 	@for name in runtime dev browser clients storage fuzz mutation; do echo "compiling requirements/$$name.txt"; \
 		$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 			requirements/$$name.in -o requirements/$$name.txt || exit 1; done

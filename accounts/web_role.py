@@ -29,12 +29,19 @@ PROTECTED: Final = (
 )
 """Parents of partitions: read through row-level security. The role has no right on the partitions themselves."""
 
+PARTITIONED: Final = tuple(table for table in PROTECTED if table != "allocation_containertotal")
+
 _APPEND_ONLY: Final = ("accounts_auditentry",)
 
 
 @contextmanager
 def as_web(
-    *, viewer_id: int | None, now: datetime | None, timeout_ms: int | None = None, using: str = "default"
+    *,
+    viewer_id: int | None,
+    now: datetime | None,
+    timeout_ms: int | None = None,
+    plan_once: bool = False,
+    using: str = "default",
 ) -> Iterator[None]:
     """Be the web role, for this viewer at this instant, to the end of the transaction that is opened here.
 
@@ -45,6 +52,7 @@ def as_web(
         viewer_id: the user; None sees no number at all.
         now: the instant of the request; None sees no number at all.
         timeout_ms: how long each statement of the transaction may take; None leaves that alone.
+        plan_once: plan prepared statements (`accounts.statements`) without regard to their parameters.
         using: the database connection.
     """
     connection = connections[using]
@@ -55,8 +63,15 @@ def as_web(
             cursor.execute(
                 "SELECT set_config('role', %s, true), set_config('canopy.viewer', %s, true),"
                 " set_config('canopy.now', %s, true),"
-                " set_config('statement_timeout', COALESCE(%s, current_setting('statement_timeout')), true)",
-                [WEB_ROLE, viewer, instant, None if timeout_ms is None else str(timeout_ms)],
+                " set_config('statement_timeout', COALESCE(%s, current_setting('statement_timeout')), true),"
+                " set_config('plan_cache_mode', %s, true)",
+                [
+                    WEB_ROLE,
+                    viewer,
+                    instant,
+                    None if timeout_ms is None else str(timeout_ms),
+                    "force_generic_plan" if plan_once else "auto",
+                ],
             )
         yield
         if nested:
@@ -64,7 +79,7 @@ def as_web(
             with connection.cursor() as cursor:
                 cursor.execute(
                     "SELECT set_config('role', 'none', true), set_config('canopy.viewer', '', true),"
-                    " set_config('canopy.now', '', true)"
+                    " set_config('canopy.now', '', true), set_config('plan_cache_mode', 'auto', true)"
                 )
 
 

@@ -119,6 +119,8 @@ if POOL_CONNECTIONS:
         "max_idle": 300,
     }
     DATABASE["CONN_HEALTH_CHECKS"] = True
+# Off where a pooler between us and PostgreSQL gives each transaction another connection and does not know them.
+PREPARED_STATEMENTS = ENV.bool("CANOPY_PREPARED_STATEMENTS", True)
 DATABASE["ATOMIC_REQUESTS"] = ATOMIC_REQUESTS
 DATABASES = {"default": DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

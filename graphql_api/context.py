@@ -33,7 +33,7 @@ def in_short_transaction(
 
     The transaction ends by itself, and all settings end with it: a pooled connection carries none to the next request.
     """
-    with as_web(viewer_id=user_id, now=now, timeout_ms=STATEMENT_TIMEOUT_MS):
+    with as_web(viewer_id=user_id, now=now, timeout_ms=STATEMENT_TIMEOUT_MS, plan_once=True):
         return function(*args, **kwargs)
 
 

@@ -46,6 +46,11 @@ def pytest_configure() -> None:
         app.conf.update(broker_url=embedded_url(BrokerServer(settings.STATE_DIR), BROKER_DATABASE))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes: begun last, it would keep all other processes waiting for one."""
+    items.sort(key=lambda item: item.get_closest_marker("minutes") is None)
+
+
 def pytest_sessionstart() -> None:
     """End the worker of a killed test run: it would hold the database that is created anew."""
     end_leftovers(SERVICES_MARK)

@@ -176,6 +176,13 @@ class AccountMembership(models.Model):
                 name="membership_current",
             ),
             models.Index(fields=["directory", "account"], name="membership_directory"),
+            # The few that joined or left: where an account stands today says nothing else of them.
+            models.Index(fields=["directory", "valid_from"], condition=CURRENT, name="membership_began"),
+            models.Index(
+                fields=["directory", "valid_to"],
+                condition=CURRENT & models.Q(valid_to__isnull=False),
+                name="membership_ended",
+            ),
         ]
 
     def __str__(self) -> str:

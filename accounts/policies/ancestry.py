@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from django.db import connection
-
 from accounts.models import NodeKind, NodeRef
+from accounts.statements import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,8 +65,7 @@ def ancestors(*, kind: NodeKind, months: Mapping[int, date]) -> dict[int, list[A
     has nothing.
     """
     above: dict[int, list[Ancestor]] = defaultdict(list)
-    with connection.cursor() as cursor:
-        cursor.execute(_ABOVE, {"nodes": list(months.keys()), "months": list(months.values()), "kind": kind.value})
-        for node_id, above_kind, above_id, height in cursor.fetchall():
-            above[node_id].append(Ancestor(NodeRef(NodeKind(above_kind), above_id), height))
+    params = {"nodes": list(months.keys()), "months": list(months.values()), "kind": kind.value}
+    for node_id, above_kind, above_id, height in rows_of(_ABOVE, params):
+        above[node_id].append(Ancestor(NodeRef(NodeKind(above_kind), above_id), height))
     return dict(above)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from django.db import connection
-
 from accounts.models import NodeKind, NodeRef
 from accounts.months import ALWAYS, Period, between, covers
 from accounts.policies.ancestry import ancestors
 from accounts.policies.visible import Purpose, VisibleSets
+from accounts.statements import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -64,13 +63,11 @@ class Authority:
 def roots_of(viewer: Viewer, purpose: Purpose = Purpose.SEE) -> list[Root]:
     """The viewer's roles as they count now; expired grants and inactive viewers have none."""
     text, params = VisibleSets(viewer, purpose).roots()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT node_kind, node_id, role, why, via_account_id, authority, valid_from, valid_to"  # noqa: S608 fixed names
-            f" FROM ({text}) AS root ORDER BY node_kind, node_id, role, why, via_account_id, valid_from",
-            params,
-        )
-        rows = cursor.fetchall()
+    rows = rows_of(
+        "SELECT node_kind, node_id, role, why, via_account_id, authority, valid_from, valid_to"  # noqa: S608 fixed names
+        f" FROM ({text}) AS root ORDER BY node_kind, node_id, role, why, via_account_id, valid_from",
+        params,
+    )
     return [
         Root(NodeRef(NodeKind(kind), node_id), role, why, via, tuple(authority), period)
         for kind, node_id, role, why, via, authority, start, bound in rows
@@ -89,31 +86,29 @@ def months_of(
     if viewer.is_operator:
         return {node_id: [ALWAYS] for node_id in ids}
     seen: dict[int, list[Period]] = defaultdict(list)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT node_id, valid_from, valid_to FROM accounts_viewer_months(%s, %s, %s, %s, %s)",
-            [viewer.user_id, viewer.now, purpose.value, kind.value, list(ids)],
-        )
-        for node_id, start, bound in cursor.fetchall():
-            period = between(start, bound)
-            if period is not None:
-                seen[node_id].append(period)
+    rows = rows_of(
+        "SELECT node_id, valid_from, valid_to FROM accounts_viewer_months(%s, %s, %s, %s, %s)",
+        [viewer.user_id, viewer.now, purpose.value, kind.value, list(ids)],
+    )
+    for node_id, start, bound in rows:
+        period = between(start, bound)
+        if period is not None:
+            seen[node_id].append(period)
     return dict(seen)
 
 
 def explorable(viewer: Viewer) -> dict[NodeRef, list[Period]]:
     """Ancestors of what the viewer may see, with the months: their names may be shown and nothing else."""
     names: dict[NodeRef, list[Period]] = defaultdict(list)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT node_kind, node_id, valid_from, valid_to"
-            " FROM accounts_viewer_explorable(%s, %s, NULL, NULL) ORDER BY 1, 2, 3",
-            [viewer.user_id, viewer.now],
-        )
-        for kind, node_id, start, bound in cursor.fetchall():
-            period = between(start, bound)
-            if period is not None:
-                names[NodeRef(NodeKind(kind), node_id)].append(period)
+    rows = rows_of(
+        "SELECT node_kind, node_id, valid_from, valid_to"
+        " FROM accounts_viewer_explorable(%s, %s, NULL, NULL) ORDER BY 1, 2, 3",
+        [viewer.user_id, viewer.now],
+    )
+    for kind, node_id, start, bound in rows:
+        period = between(start, bound)
+        if period is not None:
+            names[NodeRef(NodeKind(kind), node_id)].append(period)
     return dict(names)
 
 
@@ -132,12 +127,11 @@ def access_to(viewer: Viewer, *, kind: NodeKind, ids: Collection[int]) -> dict[i
 
 def _known_by_name(viewer: Viewer, kind: NodeKind, ids: Collection[int]) -> set[int]:
     """Those of the nodes that stand above something visible."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT node_id FROM accounts_viewer_explorable(%s, %s, %s, %s) WHERE valid_from < valid_to",
-            [viewer.user_id, viewer.now, kind.value, list(ids)],
-        )
-        return {row[0] for row in cursor.fetchall()}
+    rows = rows_of(
+        "SELECT DISTINCT node_id FROM accounts_viewer_explorable(%s, %s, %s, %s) WHERE valid_from < valid_to",
+        [viewer.user_id, viewer.now, kind.value, list(ids)],
+    )
+    return {node_id for (node_id,) in rows}
 
 
 def may(viewer: Viewer, action: Action, node: NodeRef) -> bool:

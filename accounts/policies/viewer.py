@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db import connection
-
 from accounts.months import month_of
+from accounts.statements import rows_of
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -42,7 +41,5 @@ def viewer_of(user: User | AnonymousUser, *, now: datetime) -> Viewer:
         raise ValueError("now needs a time zone")
     if user.pk is None or not user.is_active:
         return Viewer(user_id=user.pk, is_active=False, is_operator=False, now=now)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT accounts_is_operator(%s)", [user.pk])
-        row = cursor.fetchone()
-    return Viewer(user_id=user.pk, is_active=True, is_operator=bool(row and row[0]), now=now)
+    ((is_operator,),) = rows_of("SELECT accounts_is_operator(%s)", [user.pk])
+    return Viewer(user_id=user.pk, is_active=True, is_operator=is_operator, now=now)

@@ -6,8 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection
-
+from accounts.statements import rows_of
 from allocation.policies.nodes import Kind
 
 if TYPE_CHECKING:
@@ -73,6 +72,4 @@ def role_kinds(*, viewer: Viewer) -> frozenset[str]:
     """Find out on what kinds of nodes roles stand, and whether a directory is switched off; nothing for operators."""
     if viewer.is_operator:
         return frozenset()
-    with connection.cursor() as cursor:
-        cursor.execute(ROLE_KINDS, {"viewer": viewer.user_id, "now": viewer.now})
-        return frozenset(row[0] for row in cursor.fetchall())
+    return frozenset(kind for (kind,) in rows_of(ROLE_KINDS, {"viewer": viewer.user_id, "now": viewer.now}))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection
-
+from accounts.statements import rows_of
 from allocation.policies import KNOWN_NODE, Asked, Kind, NodeKey, Question
 
 if TYPE_CHECKING:
@@ -224,7 +223,4 @@ def _looked_up(question: Question, parents: Collection[NodeKey]) -> list[tuple[s
         if kind in there
     )
     params = {"few": FEW, "start": question.period.start, "bound": question.period.bound}
-    with connection.cursor() as cursor:
-        cursor.execute(text, ids_by_kind(parents) | params)
-        found: list[tuple[str, int, int, int]] = cursor.fetchall()
-    return found
+    return rows_of(text, ids_by_kind(parents) | params)

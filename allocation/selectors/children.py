@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import connection
-
+from accounts.statements import rows_of
 from allocation.policies import Asked, Kind, NodeKey, Question
 from allocation.selectors.amounts import COLUMNS, Amounts, sums_sql, total_sql
 from allocation.selectors.candidates import DIRECT, MEMBERS, WINDOW, candidates_below, ids_by_kind
@@ -186,10 +185,7 @@ def _page(
         columns=", ".join(f"amount.{column}" for column in COLUMNS),
         cut=_cut(page, "line", several=several),
     )
-    with connection.cursor() as cursor:
-        cursor.execute(begun.text + text, begun.params | page.cut() | {"limit": page.limit})
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    return rows_of(begun.text + text, begun.params | page.cut() | {"limit": page.limit})
 
 
 def _by_parent(
@@ -228,9 +224,8 @@ def count(*, question: Question, parents: Collection[NodeKey]) -> dict[NodeKey, 
     if not candidates.kinds:
         return found
     asked = candidates.asked()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH {asked.text} SELECT parent_kind, parent_id, count(*) FROM child GROUP BY 1, 2",  # noqa: S608 fixed texts
-            question.params() | asked.params,
-        )
-        return found | {NodeKey(Kind(kind), node_id): number for kind, node_id, number in cursor.fetchall()}
+    counted = rows_of(
+        f"WITH {asked.text} SELECT parent_kind, parent_id, count(*) FROM child GROUP BY 1, 2",  # noqa: S608 fixed texts
+        question.params() | asked.params,
+    )
+    return found | {NodeKey(Kind(kind), node_id): number for kind, node_id, number in counted}

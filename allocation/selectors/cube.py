@@ -9,9 +9,8 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import connection
-
 from accounts.months import multirange
+from accounts.statements import rows_of
 from allocation.policies import Kind, NodeKey, asked_for
 from allocation.selectors.amounts import COLUMNS, LINES, Amounts, Method, sums_sql, total_sql
 from allocation.selectors.emissions import by_month
@@ -75,7 +74,10 @@ class CubeOrder(enum.StrEnum):
 
 
 class _Recipe(NamedTuple):
-    """How a dimension is written in SQL: the key over `fact`, and its code, name and two details over `line`."""
+    """How a dimension is written in SQL: the key over `fact`, and its code, name and two details over `line`.
+
+    `before` is what has to be said between `line` and `join`.
+    """
 
     key: str
     code: str
@@ -84,6 +86,7 @@ class _Recipe(NamedTuple):
     node: Kind | None = None
     provider: str = "NULL"
     kind: str = "NULL"
+    before: str = ""
 
 
 # `{d}` is the dimension's key in `line`, `{t}` an alias of its own.
@@ -121,11 +124,15 @@ _RECIPES = {
         "{t}.code",
         "COALESCE(NULLIF({t}l.name, ''), {t}.code)",
         "JOIN allocation_cluster {t} ON {t}.id = line.{d} JOIN accounts_provider {t}p ON {t}p.id = {t}.provider_id"
-        " LEFT JOIN LATERAL (SELECT latest.name, latest.kind FROM allocation_runlocation latest"
-        " WHERE latest.cluster_id = line.{d} AND latest.run_id = ANY(%(runs)s::bigint[])"
-        " ORDER BY latest.run_id DESC LIMIT 1) AS {t}l ON true",
+        " LEFT JOIN {t}l ON {t}l.cluster_id = line.{d}",
         provider="{t}p.code",
         kind="{t}l.kind",
+        # Looked up for each cluster once, not for each row.
+        before=", {t}l AS MATERIALIZED (SELECT latest.* FROM (SELECT DISTINCT line.{d} AS id FROM line) AS cluster"
+        " CROSS JOIN LATERAL (SELECT located.cluster_id, located.name, located.kind"
+        " FROM allocation_runlocation located"
+        " WHERE located.cluster_id = cluster.id AND located.run_id = ANY(%(runs)s::bigint[])"
+        " ORDER BY located.run_id DESC LIMIT 1) AS latest)",
     ),
     Dimension.ACCOUNT_GROUP: _Recipe(
         "COALESCE(fact.group_id, 0)",
@@ -227,9 +234,7 @@ class CubeResult:
 # decide.
 _CHOSEN = """
 , ranked AS (
-    SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE(sum({row_total}), -1) AS total_ug,
-           sum({amounts_of}.energy_wh) AS energy_wh, sum({amounts_of}.below_threshold) AS below_threshold,
-           sum({amounts_of}.not_covered) AS not_covered
+    SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE(sum({row_total}), -1) AS total_ug{told}
     FROM fact{joins}
     GROUP BY 1, 2{numbers}
 ), largest AS (
@@ -254,7 +259,7 @@ _CUBE = """{chosen}
     SELECT {node} AS key, {bucket} AS bucket{keys}, bool_and({zero}) AS zero_emission, {sums}
     FROM fact{joins}{of_chosen}
     GROUP BY 1, 2{numbers}
-), named AS (
+){before}, named AS (
     SELECT line.key, line.bucket, line.zero_emission, COALESCE({total}, -1) AS total_ug,
            concat_ws('|', line.bucket::text{names}) AS sort_text,
            {label} AS label{columns}, {amounts}
@@ -323,13 +328,11 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
         quality=Dimension.QUALITY in wanted,
         restricted=restricted,
     )
-    begun = facts(question, asked=asked, cut=cut)
+    begun = facts(question, asked=asked, cut=cut, twice=page.order is CubeOrder.EMISSIONS_DESC)
     params = begun.params | {"limit": page.limit, "fiscal": grouping.fiscal_start - 1}
     if page.after:
         params |= dict(zip(("after_value", "after_label"), page.after, strict=True))
-    with connection.cursor() as cursor:
-        cursor.execute(begun.text + _statement(grouping, page, several=len(nodes) > 1), params)
-        found = cursor.fetchall()
+    found = rows_of(begun.text + _statement(grouping, page, several=len(nodes) > 1), params)
     if series is None:
         series = by_month(question=question, nodes=nodes, restricted=restricted)
     spans = {node: _spans(of_node, grouping) for node, of_node in series.items()}
@@ -380,6 +383,7 @@ def _statement(grouping: Grouping, page: CubePage, *, several: bool) -> str:
         names="".join(f", {r.name}".format(d=d, t=t) for d, t, r in recipes),
         columns=columns,
         amounts=", ".join(f"line.{column}" for column in COLUMNS),
+        before="".join(r.before.format(d=d, t=t) for d, t, r in recipes),
         named="".join(" " + r.join.format(d=d, t=t) for d, t, r in recipes if r.join),
         # Inclusive totals minus those of subgroups leave zeros where no account stands directly in a group.
         there=_NOT_ZERO.format(total_sql("line", page.method)) if _detail(wanted) is Detail.GROUP else "true",
@@ -394,8 +398,8 @@ def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str], *, severa
     there = _NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true"
     return _CHOSEN.format(
         **parts,
-        amounts_of=amounts_of,
         row_total=total_sql(amounts_of, page.method),
+        told=_TOLD.format(amounts_of) if there != "true" else "",
         largest=largest.format(
             there=there,
             tied=_TIED.format(there=there) if page.after else "",
@@ -419,6 +423,7 @@ def _of_chosen(grouping: Grouping, parts: dict[str, str], keys: Sequence[tuple[s
     return _OF_CHOSEN.format(place=", ".join(place), chosen=", ".join(chosen))
 
 
+_TOLD = "".join(f", sum({{0}}.{column}) AS {column}" for column in ("energy_wh", "below_threshold", "not_covered"))
 _NOT_ZERO = "({}) > 0 OR line.energy_wh > 0 OR line.below_threshold > 0 OR line.not_covered > 0"
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from django.db import connection
-
+from accounts.statements import rows_of
 from allocation.policies import asked_for
 from allocation.selectors.amounts import EMPTY, Amounts, Method, sums_sql
 from allocation.selectors.facts import NO_FILTER, Cut, EmissionsFilter, facts
@@ -97,18 +96,14 @@ def _amounts(
     """The sums of each key and place: a column of `fact`, `month` or `publication_id`."""
     begun = facts(question, asked=asked_for(nodes, question.view), cut=Cut(restricted=restricted))
     amounts: dict[tuple[int, Place], Amounts] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(begun.text + _SUMS.format(sums=sums_sql("fact"), place=place), begun.params)
-        for key, where, *values in cursor.fetchall():
-            amounts[key, where] = Amounts.of(values)
+    for key, where, *values in rows_of(begun.text + _SUMS.format(sums=sums_sql("fact"), place=place), begun.params):
+        amounts[key, where] = Amounts.of(values)
     zero: set[tuple[int, Place]] = set()
     # Places are only looked at, by one more statement, where there is electricity and nothing emitted by the market.
     if any(one.energy_wh and one.total_ug(Method.MARKET_BASED) == 0 for one in amounts.values()):
         cut = Cut(clusters=True, restricted=restricted)
         begun = facts(question, asked=asked_for(nodes, question.view), cut=cut)
-        with connection.cursor() as cursor:
-            cursor.execute(begun.text + _ZERO.format(place=place), begun.params)
-            zero = set(cursor.fetchall())
+        zero = {(key, where) for key, where in rows_of(begun.text + _ZERO.format(place=place), begun.params)}
     found: dict[int, dict[Place, _Sum]] = defaultdict(dict)
     for (key, where), one in amounts.items():
         found[key][where] = _Sum(one, (key, where) in zero)

@@ -6,8 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import connection
-
+from accounts.statements import rows_of
 from allocation.policies import JOINED, LEFT, View, visible_parts
 from allocation.selectors.amounts import COLUMNS, ledger_sums_sql
 from allocation.selectors.published_tree import members_then
@@ -211,13 +210,15 @@ class Cut:
 TOTALS = Cut()
 
 
-def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Facts:
+def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS, twice: bool = False) -> Facts:
     """Begin a statement with the amounts of the nodes in `asked`.
 
     Args:
         question: viewer, publications, period.
         asked: the nodes.
         cut: the dimensions to keep; others are null.
+        twice: the statement goes through the facts twice, and needs few of their columns the first time. Rows of
+            containers are then read twice rather than kept with all their columns.
 
     Returns:
         The CTEs of `visible_parts` and `fact`: key, provider_id, publication_id, run_id, month, service_id, cluster_id,
@@ -232,7 +233,8 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS) -> Facts:
         before, branches = _BY_CONTAINER[detail](parts.names, cut)
     else:
         before, branches = _BY_ACCOUNT[detail](parts.names, cut, _members(parts.names, as_of=as_of))
-    text = f"{parts.text}{before}, fact AS ({' UNION ALL '.join(branches)})"
+    kept = " NOT MATERIALIZED" if twice and detail in _BY_CONTAINER else ""
+    text = f"{parts.text}{before}, fact AS{kept} ({' UNION ALL '.join(branches)})"
     if question.view is View.AS_IS:
         text = f"{parts.text}{before}, found AS ({' UNION ALL '.join(branches)}), {_REGROUPED}"
     grain = grain_of(services=cut.keeps_services, clusters=cut.keeps_clusters)
@@ -375,10 +377,8 @@ def count_accounts(question: Question, *, asked: Asked) -> int:
     members = _members(parts.names, as_of=False)
     if not members:
         return 1
-    with connection.cursor() as cursor:
-        cursor.execute(f"{parts.text}{members} SELECT count(DISTINCT account_id) FROM member", parts.params)  # noqa: S608 fixed texts
-        row = cursor.fetchone()
-    return int(row[0]) if row else 0
+    ((count,),) = rows_of(f"{parts.text}{members} SELECT count(DISTINCT account_id) FROM member", parts.params)  # noqa: S608 fixed texts
+    return int(count)
 
 
 def count_accounts_of_each(question: Question, *, asked: Asked, places: Sequence[tuple[int, str]]) -> list[int]:
@@ -389,10 +389,8 @@ def count_accounts_of_each(question: Question, *, asked: Asked, places: Sequence
     if not members:
         return found
     params = {"place_keys": [key for key, _ in places], "place_months": [months for _, months in places]}
-    with connection.cursor() as cursor:
-        cursor.execute(parts.text + members + _COUNTED, parts.params | params)
-        for number, accounts in cursor.fetchall():
-            found[number - 1] = accounts
+    for number, accounts in rows_of(parts.text + members + _COUNTED, parts.params | params):
+        found[number - 1] = accounts
     return found
 
 

@@ -15,8 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from django.db import connection
-
+from accounts.statements import rows_of
 from allocation.policies import Kind, View
 from allocation.selectors.amounts import sums_of_total_sql, total_sql
 from allocation.selectors.child_page import ORDERS, ChildOrder
@@ -105,9 +104,7 @@ def _leaders(question: Question, candidates: Candidates, page: ChildPage, depth:
     (parent,) = candidates.parents
     text = _LEADERS.format(total=total_sql("total", page.method), below=_BELOW[parent.kind])
     params = question.params() | {"parent": parent.id, "parent_kind": parent.kind.value, "depth": depth}
-    with connection.cursor() as cursor:
-        cursor.execute(text, params)
-        groups, bound_ug = cursor.fetchone()
+    ((groups, bound_ug),) = rows_of(text, params)
     return FrontRunners(replace(candidates, groups=groups), int(bound_ug)) if groups else None
 
 
@@ -121,7 +118,5 @@ def _ranked(question: Question, candidates: Candidates, page: ChildPage) -> Cand
         after=after if page.after else "",
         order=order,
     )
-    with connection.cursor() as cursor:
-        cursor.execute(begun.text + ranked, begun.params | page.cut() | {"limit": page.limit})
-        groups, accounts = cursor.fetchone()
+    ((groups, accounts),) = rows_of(begun.text + ranked, begun.params | page.cut() | {"limit": page.limit})
     return replace(candidates, groups=groups or (), accounts=accounts or ())

@@ -7,11 +7,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import connection
-
 from accounts.policies import NodeKind
 from accounts.selectors.search import SearchKey
 from accounts.selectors.search import search as find_by_text
+from accounts.statements import rows_of
 from allocation.policies import Kind, NodeKey
 
 if TYPE_CHECKING:
@@ -154,9 +153,7 @@ def node_of(row: Sequence[object], *, visible: bool) -> Node:
 
 def by_key(*, viewer: Viewer, keys: Collection[NodeKey]) -> dict[NodeKey, Node]:
     """The nodes that the viewer may know; hidden and absent ones are left out alike. One statement."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, _params(viewer, keys))
-        found = [node_of(row[:-1], visible=row[-1]) for row in cursor.fetchall()]
+    found = [node_of(row[:-1], visible=row[-1]) for row in rows_of(_FIND, _params(viewer, keys))]
     return {node.key: node for node in found}
 
 
@@ -184,12 +181,10 @@ def by_external_id(
 
     `within` is the external id of the directory for groups and of the account for resource groups.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCATE[kind], {"external": external_id, "provider": provider, "within": within})
-        row = cursor.fetchone()
-    if row is None:
+    rows = rows_of(_LOCATE[kind], {"external": external_id, "provider": provider, "within": within})
+    if not rows:
         return None
-    key = NodeKey(kind, row[0])
+    key = NodeKey(kind, rows[0][0])
     return by_key(viewer=viewer, keys=[key]).get(key)
 
 
@@ -260,10 +255,8 @@ ORDER BY step.kind, step.node_id, min(step.height) DESC
 def paths(*, viewer: Viewer, keys: Collection[NodeKey]) -> dict[NodeKey, list[Step]]:
     """The way from the top down to each node that the viewer may know, the node itself last; two statements."""
     found: dict[NodeKey, list[NodeKey]] = defaultdict(list)
-    with connection.cursor() as cursor:
-        cursor.execute(_PATHS, _params(viewer, keys))
-        for kind, node_id, above_kind, above_id in cursor.fetchall():
-            found[NodeKey(Kind(kind), node_id)].append(NodeKey(Kind(above_kind), above_id))
+    for kind, node_id, above_kind, above_id in rows_of(_PATHS, _params(viewer, keys)):
+        found[NodeKey(Kind(kind), node_id)].append(NodeKey(Kind(above_kind), above_id))
     names = by_key(viewer=viewer, keys={step for steps in found.values() for step in steps})
     return {
         key: [Step(step, names[step].name, names[step].access is Access.VISIBLE) for step in steps if step in names]
@@ -310,8 +303,7 @@ ORDER BY 1, 2 LIMIT %(limit)s
 
 def topmost(*, viewer: Viewer, limit: int) -> list[TopNode]:
     """Nodes on which the viewer's roles stand (all enterprises for operators), at most `limit`; two statements."""
-    with connection.cursor() as cursor:
-        cursor.execute(_TOP, {"viewer": viewer.user_id, "now": viewer.now, "limit": limit})
-        rows = [(NodeKey(Kind(kind), node_id), role, why) for kind, node_id, role, why in cursor.fetchall()]
+    top = rows_of(_TOP, {"viewer": viewer.user_id, "now": viewer.now, "limit": limit})
+    rows = [(NodeKey(Kind(kind), node_id), role, why) for kind, node_id, role, why in top]
     found = by_key(viewer=viewer, keys=[key for key, _, _ in rows])
     return [TopNode(found[key], role, why) for key, role, why in rows if key in found]

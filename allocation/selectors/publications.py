@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import connection
-
+from accounts.statements import rows_of
 from allocation.policies import ROLE_KINDS
 
 if TYPE_CHECKING:
@@ -123,9 +122,7 @@ def _settled(statement: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
     """
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, params)
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        rows = rows_of(statement, params)
         if not any(settling for settling, *_ in rows):
             return rows
         if time.monotonic() > deadline:

@@ -7,8 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from django.db import connection
-
+from accounts.statements import rows_of
 from allocation.policies import NodeKey, Parts, Question, asked_for, visible_parts
 from allocation.selectors.statuses import Presence
 
@@ -164,12 +163,11 @@ def each_standing(
         return []
     parts = visible_parts(question, asked_for(nodes, question.view, windows))
     found: list[list[Standing]] = [[] for _ in nodes]
-    with connection.cursor() as cursor:
-        cursor.execute(parts.text + _statement(parts), parts.params)
-        for key, provider_id, asked, whole, part, switched_off, hidden in cursor.fetchall():
-            found[key - 1].append(
-                Standing(provider_id, _months(asked), _months(whole), _months(part), _months(switched_off), hidden)
-            )
+    rows = rows_of(parts.text + _statement(parts), parts.params)
+    for key, provider_id, asked, whole, part, switched_off, hidden in rows:
+        found[key - 1].append(
+            Standing(provider_id, _months(asked), _months(whole), _months(part), _months(switched_off), hidden)
+        )
     return found
 
 

@@ -71,7 +71,7 @@ def test_a_finished_run_cannot_be_changed(published: Month, change: str) -> None
     [
         "UPDATE allocation_ledgerrow SET ug = ug + 1",
         "DELETE FROM allocation_ledgerrow",
-        "INSERT INTO allocation_ledgerrow SELECT * FROM allocation_ledgerrow LIMIT 1",
+        "INSERT INTO allocation_ledgerrow SELECT * FROM allocation_ledgerrow ORDER BY run_id DESC LIMIT 1",
         "UPDATE allocation_accounttotal SET scope1_ug = 0",
         "DELETE FROM allocation_accounttotal",
         "UPDATE allocation_runproof SET line = line || 'x'",

@@ -31,12 +31,12 @@ class NotShownError(RuntimeError):
     """No query showed the change in time."""
 
 
-def change_figures(client: Client, url: str, large: LargeEnterprise, month_count: int) -> Iterator[Figure]:
+def change_figures(client: Client, url: str, large: LargeEnterprise) -> Iterator[Figure]:
     """Move a group, grant a role and switch multi-account management, each once, through the services."""
     operator = operator_user()
-    yield from _move(client, large, operator, month_count)
+    yield from _move(client, large, operator)
     yield from _grant(url, large, operator)
-    yield from _switch(client, large, operator, month_count)
+    yield from _switch(client, large, operator)
 
 
 def _shown_after(work: str, change: Callable[[], object], shows: Callable[[], bool]) -> Iterator[Figure]:
@@ -55,12 +55,12 @@ def _shown_after(work: str, change: Callable[[], object], shows: Callable[[], bo
     yield Figure("B6", work, "until a query shows it", (shown - begin) * 1000, "ms", "goal ≤ 1000")
 
 
-def _move(client: Client, large: LargeEnterprise, operator: User, month_count: int) -> Iterator[Figure]:
+def _move(client: Client, large: LargeEnterprise, operator: User) -> Iterator[Figure]:
     """From the month after the last published one on, so that nothing published is to be restated."""
     group, account_count = group_near(large.directory_id, ACCOUNTS_MOVED)
     inside = AccountGroup.objects.filter(closure_above__ancestor=group).values("pk")
     goal = AccountGroup.objects.filter(directory=large.directory_id).exclude(pk__in=inside).order_by("-pk")[0]
-    month = shift(FIRST_MONTH, month_count)
+    month = shift(FIRST_MONTH, len(large.publications))
     period = f'{{from: "{format_month(month)}", until: "{format_month(shift(month, 1))}"}}'
     query = (
         f'{{ hierarchyNode(by: {{kind: ACCOUNT_GROUP, externalId: "{goal.external_id}", provider: "{CODE}",'
@@ -90,8 +90,8 @@ def _grant(url: str, large: LargeEnterprise, operator: User) -> Iterator[Figure]
     yield from _shown_after("grant a role", change, lambda: client.ask(query)["hierarchyNode"] is not None)
 
 
-def _switch(client: Client, large: LargeEnterprise, operator: User, month_count: int) -> Iterator[Figure]:
-    last = shift(FIRST_MONTH, month_count - 1)
+def _switch(client: Client, large: LargeEnterprise, operator: User) -> Iterator[Figure]:
+    last = shift(FIRST_MONTH, len(large.publications) - 1)
     period = f'{{from: "{format_month(last)}", until: "{format_month(shift(last, 1))}"}}'
     query = (
         f'{{ hierarchyNode(by: {{kind: RESOURCE_DIRECTORY, externalId: "{CODE}", provider: "{CODE}"}})'

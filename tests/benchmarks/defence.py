@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.benchmarks.client import Client
+    from tests.benchmarks.enterprise import LargeEnterprise
 
 ROUNDS = 3
 GOAL = "goal ≤ 1.2"
 
 
-def defence_figures(client: Client, *, months: int, times: int, work: str, node: str) -> Iterator[Figure]:
+def defence_figures(client: Client, large: LargeEnterprise, times: int) -> Iterator[Figure]:
     """Ask each question in rounds, with and without; the median of the fastest round of each, and their ratio."""
-    for question in questions(months, node):
+    for question in questions(large):
         say(f"  {question.name}, with and without row-level security …")
         medians: dict[str, list[float]] = {"ENABLE": [], "DISABLE": []}
         for number in range(2 * ROUNDS):
@@ -31,8 +32,8 @@ def defence_figures(client: Client, *, months: int, times: int, work: str, node:
             medians[switch].append(repeat(lambda query=question.query: client.ask(query), times=times).p50_ms)  # type: ignore[misc] # bound now
         _switch("ENABLE")
         kept, dropped = min(medians["ENABLE"]), min(medians["DISABLE"])
-        yield Figure("RLS", work, f"{question.name}: p50 with row-level security", kept, "ms")
-        yield Figure("RLS", work, "… ratio to the same without", kept / dropped, "×", f"{dropped:.1f} ms; {GOAL}")
+        yield Figure("RLS", large.work, f"{question.name}: p50 with row-level security", kept, "ms")
+        yield Figure("RLS", large.work, "… ratio to the same without", kept / dropped, "×", f"{dropped:.1f} ms; {GOAL}")
 
 
 def _switch(word: str) -> None:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from accounts.months import format_month, shift
-from tests.benchmarks.enterprise import CODE, FIRST_MONTH
+from tests.benchmarks.enterprise import FIRST_MONTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NODE = f'hierarchyNode(by: {{kind: %s, externalId: "{CODE}"%s}})'
-_ENTERPRISE = _NODE % ("ENTERPRISE_PARENT", "")
-_DIRECTORY = _NODE % ("RESOURCE_DIRECTORY", f', provider: "{CODE}"')
+    from tests.benchmarks.enterprise import LargeEnterprise
+
 _CUBE = (
     "{ emissions(input: %s) { rows { edges { node { span { label } values { code name } emissions { kgCO2e } } } } } }"
 )
@@ -63,14 +62,20 @@ def _children(data: dict[str, Any]) -> list[float]:
     return [edge["emissions"]["kgCO2e"] for edge in data["hierarchyNode"]["children"]["edges"]]
 
 
-def questions(month_count: int, enterprise_node: str) -> list[Question]:
-    """The questions for a period of so many months; `enterprise_node` is the enterprise's global id."""
-    period = f'{{from: "{format_month(FIRST_MONTH)}", until: "{format_month(shift(FIRST_MONTH, month_count))}"}}'
-    cube = f'{{nodes: ["{enterprise_node}"], period: {period}, %s}}'
+def period_of(month_count: int) -> str:
+    """The first so many months, in GraphQL."""
+    return f'{{from: "{format_month(FIRST_MONTH)}", until: "{format_month(shift(FIRST_MONTH, month_count))}"}}'
+
+
+def questions(large: LargeEnterprise) -> list[Question]:
+    """The questions about all published months of an enterprise."""
+    period = period_of(len(large.publications))
+    cube = f'{{nodes: ["{large.node}"], period: {period}, %s}}'
+    directory = f'hierarchyNode(by: {{kind: RESOURCE_DIRECTORY, externalId: "{large.code}", provider: "{large.code}"}})'
     return [
         Question(
             "root total by month",
-            f"{{ {_ENTERPRISE} {{ emissions(period: {period}) {{ total {{ kgCO2e }}"
+            f'{{ hierarchyNode(id: "{large.node}") {{ emissions(period: {period}) {{ total {{ kgCO2e }}'
             " byMonth { label emissions { kgCO2e } } } } }",
             f"SELECT p.month, {_UG} FROM {_PUBLISHED} WHERE {_ROOT.format(0)} GROUP BY 1 ORDER BY 1",  # noqa: S608 fixed texts
             f"SELECT r.month, sum(t.ug) FROM {_LEDGER} WHERE {_LINES} GROUP BY 1 ORDER BY 1",  # noqa: S608 fixed texts
@@ -101,7 +106,7 @@ def questions(month_count: int, enterprise_node: str) -> list[Question]:
         ),
         Question(
             "children by emissions, first 10",
-            f"{{ {_DIRECTORY} {{ children(period: {period}, first: 10) {{ edges {{ node {{ id name kind }}"
+            f"{{ {directory} {{ children(period: {period}, first: 10) {{ edges {{ node {{ id name kind }}"
             " emissions { kgCO2e } } pageInfo { hasNextPage } } } }",
             f"SELECT t.group_id, {_UG} FROM {_PUBLISHED} WHERE t.publication_id = ANY(%(publications)s)"  # noqa: S608 fixed texts
             " AND t.grain = 0 AND t.group_id IN (SELECT group_id FROM accounts_groupedge"

@@ -17,6 +17,7 @@ from tests.benchmarks.crowd import crowd_figures
 from tests.benchmarks.defence import defence_figures
 from tests.benchmarks.enterprise import CODE, Shape, build
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.growth import growth_figures
 from tests.benchmarks.peers.cloud_carbon import cloud_carbon_figures
 from tests.benchmarks.peers.plain_orm import plain_orm_figures
 from tests.benchmarks.peers.postgraphile import postgraphile_figures
@@ -45,8 +46,7 @@ def reading_figures(chosen: argparse.Namespace, folder: Path) -> list[Figure]:
     """Build the enterprise, start an API server, and ask."""
     begin = time.perf_counter()
     large = build(Shape(CODE, chosen.accounts, chosen.groups, chosen.months))
-    work = f"{large.account_count:,} accounts, {large.group_count:,} groups, {chosen.months} months"
-    figures = [Figure("B2", work, "write and roll up the data", time.perf_counter() - begin, "s")]
+    figures = [Figure("B2", large.work, "write and roll up the data", time.perf_counter() - begin, "s")]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -58,42 +58,39 @@ def reading_figures(chosen: argparse.Namespace, folder: Path) -> list[Figure]:
     ) as services:
         services.wait_for(lambda: answers(f"{url}/health/live"), "the API server")
         client = Client(url, token_of(large.viewer, timezone.now()))
-        root = client.ask(f'{{ hierarchyNode(by: {{kind: ENTERPRISE_PARENT, externalId: "{CODE}"}}) {{ id }} }}')
-        node = root["hierarchyNode"]["id"]
         if "B2" in chosen.only:
-            figures += _questions(client, large, chosen, work, node)
+            figures += _questions(client, large, chosen.times)
         if "RLS" in chosen.only:
-            figures += defence_figures(client, months=chosen.months, times=chosen.times, work=work, node=node)
+            figures += defence_figures(client, large, chosen.times)
         if "B4" in chosen.only:
-            figures += viewer_figures(url, large, chosen.months, node, chosen.times)
+            figures += viewer_figures(url, large, chosen.times)
         if "B3" in chosen.only:
-            queries = [question.query for question in questions(chosen.months, node)]
-            figures += crowd_figures(url, token_of(large.viewer, timezone.now()), queries, chosen.seconds, work)
+            queries = [question.query for question in questions(large)]
+            figures += crowd_figures(url, token_of(large.viewer, timezone.now()), queries, chosen.seconds, large.work)
         if "peers" in chosen.only:
             figures += postgraphile_figures(large, chosen.times, chosen.seconds)
             figures += plain_orm_figures(large, scattered(large), chosen.times)
             figures += cloud_carbon_figures(max(chosen.rows))
         if "shapes" in chosen.only:
-            figures += shape_figures(url, large, chosen, node)
+            figures += shape_figures(url, large, chosen)
         if "B6" in chosen.only:
-            figures += change_figures(client, url, large, chosen.months)
+            figures += change_figures(client, url, large)
+        if "B5" in chosen.only:
+            figures += growth_figures(url, large, chosen.times)
     return figures
 
 
-def _questions(
-    client: Client, large: LargeEnterprise, chosen: argparse.Namespace, work: str, node: str
-) -> Iterator[Figure]:
-    floor = repeat(lambda: client.ask("{ __typename }"), times=chosen.times)
-    yield Figure(
-        "B2", work, "an empty question, p50", floor.p50_ms, "ms", f"p95 {floor.p95_ms:,.0f} ms: the price of asking"
-    )
+def _questions(client: Client, large: LargeEnterprise, times: int) -> Iterator[Figure]:
+    floor = repeat(lambda: client.ask("{ __typename }"), times=times)
+    note = f"p95 {floor.p95_ms:,.0f} ms: the price of asking"
+    yield Figure("B2", large.work, "an empty question, p50", floor.p50_ms, "ms", note)
     params = {
         "publications": list(large.publications),
         "runs": list(large.runs),
         "directory": large.directory_id,
     }
-    for question in questions(chosen.months, node):
-        yield from _question(client, question, params, chosen.times, work)
+    for question in questions(large):
+        yield from _question(client, question, params, times, large.work)
 
 
 def _question(client: Client, question: Question, params: dict[str, Any], times: int, work: str) -> Iterator[Figure]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from accounts.months import format_month, shift
 from tests.benchmarks.client import Client, token_of
-from tests.benchmarks.enterprise import FIRST_MONTH, Shape, build
+from tests.benchmarks.enterprise import Shape, build
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.question import period_of
 from tests.benchmarks.stopwatch import repeat, say
 
 if TYPE_CHECKING:
@@ -21,25 +21,24 @@ if TYPE_CHECKING:
 WIDE = "wide"
 
 
-def shape_figures(url: str, large: LargeEnterprise, chosen: argparse.Namespace, node: str) -> Iterator[Figure]:
+def shape_figures(url: str, large: LargeEnterprise, chosen: argparse.Namespace) -> Iterator[Figure]:
     """Ask each question so many times."""
-    period = _period(chosen.months)
+    period = period_of(chosen.months)
     group = f'{{kind: ACCOUNT_GROUP, externalId: "g1", provider: "{large.code}", within: "{large.code}"}}'
-    cube = f'{{nodes: ["{node}"], period: {period}, granularity: MONTH, groupBy: [SERVICE, CLUSTER], first: 100}}'
+    cube = f'{{nodes: ["{large.node}"], period: {period}, granularity: MONTH, groupBy: [SERVICE, CLUSTER], first: 100}}'
     asked = {
         "cube month × service × location, first 100": f"{{ emissions(input: {cube}) {{ rows {{ edges {{ node"
         " { span { label } values { code } emissions { kgCO2e } } } } } }",
         f"a group as it is today, {chosen.months} months": f"{{ hierarchyNode(by: {group}) {{ emissions("
         f"period: {period}, view: AS_IS) {{ total {{ kgCO2e }} byMonth {{ label emissions {{ kgCO2e }} }} }} }} }}",
-        f"the enterprise as it is today, {chosen.months} months": f'{{ hierarchyNode(id: "{node}") {{ emissions('
+        f"the enterprise as it is today, {chosen.months} months": f'{{ hierarchyNode(id: "{large.node}") {{ emissions('
         f"period: {period}, view: AS_IS) {{ total {{ kgCO2e }} byMonth {{ label emissions {{ kgCO2e }} }} }} }} }}",
         "the accounts of a group by emissions, first 10": f"{{ hierarchyNode(by: {group}) {{ accounts(period: {period},"
         " orderBy: EMISSIONS_DESC, first: 10) { edges { node { id } emissions { kgCO2e } } } } }",
     }
     client = Client(url, token_of(large.viewer, timezone.now()))
-    work = f"{large.account_count:,} accounts, {large.group_count:,} groups, {chosen.months} months"
     for name, query in asked.items():
-        yield from _figures(client, work, name, query, chosen.times)
+        yield from _figures(client, large.work, name, query, chosen.times)
     if chosen.wide:
         yield from _wide(url, chosen)
 
@@ -52,7 +51,7 @@ def _wide(url: str, chosen: argparse.Namespace) -> Iterator[Figure]:
     for months in sorted({1, min(12, chosen.months), chosen.months}):
         query = (
             f'{{ hierarchyNode(by: {{kind: ACCOUNT_GROUP, externalId: "g1", provider: "{WIDE}", within: "{WIDE}"}})'
-            f" {{ children(period: {_period(months)}, first: 10) {{ edges {{ node {{ id name }}"
+            f" {{ children(period: {period_of(months)}, first: 10) {{ edges {{ node {{ id name }}"
             " emissions { kgCO2e } } } } }"
         )
         yield from _figures(client, work, f"children by emissions, {months} months", query, chosen.times)
@@ -63,7 +62,3 @@ def _figures(client: Client, work: str, name: str, query: str, times: int) -> It
     taken = repeat(lambda: client.ask(query), times=times)
     note = f"p95 {taken.p95_ms:,.0f} ms; goal ≤ 100; {taken.processor}"
     yield Figure("shapes", work, f"{name}: p50", taken.p50_ms, "ms", note)
-
-
-def _period(month_count: int) -> str:
-    return f'{{from: "{format_month(FIRST_MONTH)}", until: "{format_month(shift(FIRST_MONTH, month_count))}"}}'

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from carbon.environment import CLONE_DIR
 from tests.faults.steps import NAMES
 
@@ -34,6 +36,7 @@ def campaign(folder: Path, *options: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.minutes
 def test_a_few_faults_of_every_kind_leave_no_trace(tmp_path: Path) -> None:
     found = campaign(tmp_path, "--short", "--seed", "20261122")
     assert found["violations"] == []

@@ -98,6 +98,7 @@ def ids_of(world: World) -> Samples:
     return Samples({"": quoted(global_id("EnterpriseParent", node.pk)), "runId": quoted(global_id("AllocationRun", 1))})
 
 
+@pytest.mark.minutes
 def test_every_argument_of_the_schema_takes_junk(world: World) -> None:
     samples, client = ids_of(world), signed_in(world, "operator")
     places = list(samples.arguments())
