@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,20 +17,22 @@ from pyarrow import csv as arrow_csv
 from accounts.models import Account
 from allocation.engine.frames import PEAK_WEIGHTED, TABLES, Activity, Header, Kind, Usage
 from allocation.engine.lineage.trace import EXTERNAL_REST, INTERNAL_REST
-from allocation.exchange.columns import bigints, bigints_of, read_arrays
+from allocation.exchange.columns import bigint_of, bigints, bigints_of, read_arrays
 from allocation.exchange.decimals import whole_numbers
 from allocation.exchange.methodology import read_options
+from allocation.exchange.sheet import numbered
 from allocation.exchange.store import CLUSTER_OR_REGION, MODELS
-from allocation.exchange.sums import usage_of
+from allocation.exchange.sums import has_sums, has_sums_of_region, usage_of
 from allocation.models import Cluster, Package, PackageCluster, Service, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection, Sequence
 
     import numpy.typing as npt
 
     from allocation.engine.frames import Column
     from allocation.engine.lineage.leaves import Target
+    from allocation.exchange.decimals import Integers
     from allocation.models.activity import ActivityRow
 
 # A row of a region is split among its active clusters: rows of the cluster count `divisor` times, those of the region
@@ -41,6 +43,11 @@ SELECT array_agg(service_id), array_agg(account_id), array_agg(resource_group_id
   FROM {leaves}
  GROUP BY resource_group_id / 1024
 """
+_SUMS: Final = sql.SQL("""
+(SELECT service_id, account_id, resource_group_id, {quantity} AS total
+   FROM {usage} AS usage
+  WHERE cluster_id = {cluster} OR region_id = {region}) AS net
+""")
 _SUMMED: Final = sql.SQL("""
 (SELECT service_id, account_id, resource_group_id, sum({quantity}) AS total
    FROM {usage} AS usage
@@ -115,21 +122,59 @@ def read_usage(package: Package, cluster: str, *, from_rows: bool = False) -> Us
     sharing = _active_clusters(package, place.region_id)
     shares = place.cluster_id in sharing
     divisor = len(sharing) if shares else 1
-    leaves = _SUMMED.format(
+    region_id = place.region_id if shares else None
+    # Sums hold a leaf once for a cluster and once for its region: without the latter, nothing is left to be added up.
+    summed = not from_rows and has_sums(package.pk) and not has_sums_of_region(package.pk, region_id)
+    leaves = (_SUMS if summed else _SUMMED).format(
         quantity=_SHARING.format(divisor=sql.Literal(divisor)) if divisor > 1 else _ONE_CLUSTER,
         usage=usage_of(package.pk, from_rows=from_rows),
         cluster=sql.Literal(place.cluster_id),
-        region=sql.Literal(place.region_id if shares else None),
+        region=sql.Literal(region_id),
     )
     blocks = list(read_arrays(sql.SQL(_USAGE).format(leaves=leaves)))
-    service, account, group = (
-        np.concatenate([np.empty(0, np.int64), *(bigints_of(block[field]) for block in blocks)]) for field in range(3)
-    )
+    ids = [_joined([bigints_of(block[field]) for block in blocks]) for field in range(3)]
     quantity, decimals = whole_numbers(_numbers([block[3] for block in blocks]))
-    services, service = _names("allocation_service", "code", service)
-    accounts, account = _names("accounts_account", "external_id", account)
-    groups, group = _names("accounts_resourcegroup", "code", group)
+    services, service = _names("allocation_service", "code", ids[0])
+    accounts, account = _names("accounts_account", "external_id", ids[1])
+    groups, group = _names("accounts_resourcegroup", "code", ids[2])
     return Usage(services, accounts, groups, service, account, group, quantity, decimals, divisor)
+
+
+_POSITIVE: Final = sql.SQL("""
+SELECT COALESCE(cluster_id, 0), COALESCE(region_id, 0), array_agg(service_id), array_agg(account_id),
+       string_agg(trim_scale(positive_quantity)::text, E'\\n')
+  FROM {usage} AS usage
+ WHERE positive_quantity > 0
+ GROUP BY cluster_id, region_id, account_id / 16384
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class PositiveUsage:
+    """What was used, credits left out: ids, 0 for no cluster or no region, and `quantity` in 10 ** -`decimals`."""
+
+    cluster: npt.NDArray[np.int64]
+    region: npt.NDArray[np.int64]
+    service: npt.NDArray[np.int64]
+    account: npt.NDArray[np.int64]
+    quantity: Integers
+    decimals: int
+
+
+def read_positive_usage(package_id: int) -> PositiveUsage:
+    """Read what was used in a package, by leaf or finer."""
+    blocks = list(read_arrays(_POSITIVE.format(usage=usage_of(package_id))))
+    service, account = (_joined([bigints_of(block[field]) for block in blocks]) for field in (2, 3))
+    sizes = [len(bigints_of(block[2])) for block in blocks]
+    cluster, region = (
+        np.repeat(np.array([bigint_of(block[field]) for block in blocks], np.int64), sizes) for field in (0, 1)
+    )
+    quantity, decimals = whole_numbers(_numbers([block[4] for block in blocks]))
+    return PositiveUsage(cluster, region, service, account, quantity, decimals)
+
+
+def _joined(parts: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    return np.concatenate([np.empty(0, np.int64), *parts])
 
 
 _BESIDE: Final = """
@@ -249,7 +294,7 @@ def _read_table(package: Package, name: str, model: type[ActivityRow]) -> pd.Dat
     numbers, *values = zip(*rows, strict=True) if rows else ((), *(() for _ in sources))
     frame = pd.DataFrame(
         {
-            column.name: pd.Series([_known(column)(value) for value in cells], dtype=object)
+            column.name: pd.Series(_known(column, cells), dtype=object)
             for column, cells in zip(table.columns, values, strict=True)
         }
     )
@@ -267,47 +312,36 @@ def _source(model: type[ActivityRow], column: Column) -> str | Coalesce:
     return f"{column.name}__external_id" if field.related_model is Account else f"{column.name}__code"
 
 
-def _known(column: Column) -> Callable[[Any], Any]:
-    """Return the conversion of a stored value: an empty text is unknown."""
-    if column.kind in {Kind.CODE, Kind.TEXT, Kind.CHOICE}:
-        return lambda value: value or None
-    return lambda value: value
-
-
-def _read_rows(query: sql.Composed, types: dict[str, pa.DataType]) -> pa.Table:
-    """Run a query whose values are never NULL; return its rows with these columns."""
-    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')").format(query)
-    content = io.BytesIO()
-    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
-        content.writelines(copy)
-    return _parse(content, types)
+def _known(column: Column, values: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of a column: an empty text is unknown."""
+    return [value or None for value in values] if column.kind in {Kind.CODE, Kind.TEXT, Kind.CHOICE} else values
 
 
 def _numbers(lines: list[memoryview]) -> pa.ChunkedArray:
     """Return numbers that were sent as texts, one a line."""
-    content = io.BytesIO(b"\n".join(lines))
-    content.seek(0, io.SEEK_END)
-    return _parse(content, {"number": pa.string()}).column("number")
-
-
-def _parse(content: io.BytesIO, types: dict[str, pa.DataType]) -> pa.Table:
-    if not content.tell():
-        return pa.table({name: pa.array([], type=kind) for name, kind in types.items()})
+    if not lines:
+        return pa.chunked_array([], type=pa.string())
     return arrow_csv.read_csv(
-        pa.BufferReader(content.getbuffer()),
-        read_options=arrow_csv.ReadOptions(column_names=list(types)),
-        convert_options=arrow_csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False),
-    )
+        pa.BufferReader(b"\n".join(lines)),
+        read_options=arrow_csv.ReadOptions(column_names=["number"]),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types={"number": pa.string()}, null_values=[], strings_can_be_null=False
+        ),
+    ).column("number")
 
 
 def _names(table: str, column: str, ids: npt.NDArray[np.int64]) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
     """Return the distinct codes of rows of a table, and for each id the index of its code."""
-    wanted, place = np.unique(ids, return_inverse=True)
-    query = sql.SQL("SELECT id, {column} FROM {table} WHERE id = ANY ({ids}) ORDER BY id").format(
+    wanted, place = numbered(ids)
+    # In ascending order of ids, as `wanted` is: code n is that of the n-th id. No code holds a `|`.
+    query = sql.SQL("SELECT string_agg({column}, '|' ORDER BY id) FROM {table} WHERE id = ANY ({ids})").format(
         column=sql.Identifier(column), table=sql.Identifier(table), ids=bigints(wanted.tolist())
     )
-    # In ascending order of ids, as `wanted` is: row n is the code of the n-th id.
-    codes = _read_rows(query, {"id": pa.int64(), "code": pa.string()}).column("code").combine_chunks()
-    coded = codes.dictionary_encode()
+    codes = (
+        [code for (field,) in read_arrays(query) for code in bytes(field).decode().split("|")] if len(wanted) else []
+    )
+    if len(codes) != len(wanted):
+        raise LookupError(f"{table}: {len(codes)} codes of {len(wanted)} ids")
+    coded = pa.array(codes, type=pa.string()).dictionary_encode()
     index: npt.NDArray[np.int32] = coded.indices.to_numpy(zero_copy_only=False)
     return tuple(coded.dictionary.to_pylist()), index[place]

@@ -82,7 +82,7 @@ def usage_of(package_id: int, *, from_rows: bool = False) -> sql.Composed:
     `cluster_id`, `region_id`, `service_id`, `account_id`, `resource_group_id`, `quantity`, `positive_quantity`) and the
     same sums.
     """
-    return (_ROWS if from_rows or not _has_sums(package_id) else _SUMS).format(sql.Literal(package_id))
+    return (_ROWS if from_rows or not has_sums(package_id) else _SUMS).format(sql.Literal(package_id))
 
 
 _SUMS: Final = sql.SQL("(SELECT * FROM allocation_usagesum WHERE package_id = {})")
@@ -92,7 +92,19 @@ _ROWS: Final = sql.SQL(
 )
 
 
-def _has_sums(package_id: int) -> bool:
+def has_sums(package_id: int) -> bool:
+    """Tell whether sums of a package's usage are kept."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"allocation_usagesum_{package_id:d}"])
+        return bool(cursor.fetchone()[0])
+
+
+def has_sums_of_region(package_id: int, region_id: int | None) -> bool:
+    """Tell whether usage of a package that has sums is told for a region as such."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM allocation_usagesum"
+            " WHERE package_id = %s AND cluster_id IS NULL AND region_id = %s)",
+            [package_id, region_id],
+        )
         return bool(cursor.fetchone()[0])

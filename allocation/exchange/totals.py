@@ -5,15 +5,15 @@ What SQL would add up from the same rows after they are written; the proof of a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pyarrow as pa
+from psycopg import sql
 
 from allocation.engine.frames import LINES
 from allocation.engine.leaves import INT64_MAX
-from allocation.exchange.copying import copy_rows
+from allocation.exchange.columns import Cells, write_columns
+from allocation.exchange.sheet import Sheet, joined
 from allocation.selectors.amounts import COLUMNS
 
 if TYPE_CHECKING:
@@ -51,49 +51,24 @@ def write_account_totals(  # noqa: PLR0913 what the ledger's codes stand for is 
     """
     if not ordinary.any():
         return
-    fine = _summed(ledger, ordinary)
-    coarse, accounts = fine.by_account(len(ledger.services))
-    account, service = np.divmod(fine.pairs, len(ledger.services))
-    sizes = len(account), len(accounts)
-    columns: dict[str, pa.Array] = {
-        "account_id": pa.array(account_ids[np.concatenate([account, accounts])]),
-        "grain": pa.array(np.repeat(np.array([_SERVICE_AND_CLUSTER, _CLUSTER], np.int16), sizes)),
-        "service_id": pa.array(np.resize(service_ids[service], sum(sizes)), mask=np.arange(sum(sizes)) >= sizes[0]),
-        "cluster_id": pa.array(np.full(sum(sizes), cluster_id, np.int64)),
+    pairs, fine = _summed(ledger, ordinary, lines)
+    accounts, coarse = fine.added_up(pairs // len(ledger.services))
+    account, service = np.divmod(pairs, len(ledger.services))
+    rows = len(pairs) + len(accounts)
+    by_service = np.arange(rows) < len(pairs)
+    keys = {
+        "account_id": Cells(">i8", account_ids[np.concatenate([account, accounts])]),
+        "grain": Cells(">i2", np.where(by_service, _SERVICE_AND_CLUSTER, _CLUSTER)),
+        "service_id": Cells(">i8", np.resize(service_ids[service], rows), by_service),
+        "cluster_id": Cells(">i8", np.full(rows, cluster_id, np.int64)),
     }
-    for place, line in enumerate(lines.tolist()):
-        present = np.concatenate([fine.present[place], coarse.present[place]])
-        if present.any():
-            columns[COLUMNS[line]] = _nullable(np.concatenate([fine.amounts[place], coarse.amounts[place]]), present)
-            estimated = np.concatenate([fine.estimated[place], coarse.estimated[place]])
-            columns[COLUMNS[_ESTIMATED + line]] = _nullable(estimated, present)
-    copy_rows(table, columns, [pa.table(columns)])
+    write_columns(sql.Identifier(table), keys | joined(fine, coarse).cells())
 
 
-@dataclass(frozen=True, slots=True)
-class _Sums:
-    """Sums by line and by pair of account and service, written as account x services + service, in ascending order."""
-
-    pairs: npt.NDArray[np.int64]
-    present: npt.NDArray[np.bool_]
-    amounts: Integers
-    estimated: Integers
-
-    def by_account(self, services: int) -> tuple[_Sums, npt.NDArray[np.int64]]:
-        """Return the sums of each account, and the accounts."""
-        account = self.pairs // services
-        starts = np.flatnonzero(np.append(True, account[1:] != account[:-1]))
-        sums = _Sums(
-            self.pairs[starts],
-            np.logical_or.reduceat(self.present, starts, axis=1),
-            np.add.reduceat(self.amounts, starts, axis=1),
-            np.add.reduceat(self.estimated, starts, axis=1),
-        )
-        return sums, account[starts]
-
-
-def _summed(ledger: Ledger, ordinary: npt.NDArray[np.bool_]) -> _Sums:
-    """Add the ordinary rows of a ledger up.
+def _summed(
+    ledger: Ledger, ordinary: npt.NDArray[np.bool_], lines: npt.NDArray[np.int16]
+) -> tuple[npt.NDArray[np.int64], Sheet]:
+    """Add the ordinary rows of a ledger up by pair of account and service, written as account x services + service.
 
     Rows of a pair lie side by side on each line in the order of the export: stretches are added up first.
     """
@@ -101,20 +76,19 @@ def _summed(ledger: Ledger, ordinary: npt.NDArray[np.bool_]) -> _Sums:
     pair = ledger.account[ordinary].astype(np.int64) * len(ledger.services) + ledger.service[ordinary]
     starts = np.flatnonzero(np.append(True, (pair[1:] != pair[:-1]) | (line[1:] != line[:-1])))
     pairs, column = np.unique(pair[starts], return_inverse=True)
-    cells = (line[starts], column)
-    size = (len(ledger.lines), len(pairs))
-    present = np.zeros(size, dtype=bool)
-    present[cells] = True
     # No sum is larger than what the line has in the cluster; where that is too large for 64 bits, Python adds up.
     kind: Any = object if max(ledger.source_ug.values()) > INT64_MAX else np.int64
-    amounts, estimated = np.zeros(size, dtype=kind), np.zeros(size, dtype=kind)
-    np.add.at(amounts, cells, np.add.reduceat(ledger.ug[ordinary].astype(kind), starts))
-    np.add.at(estimated, cells, np.add.reduceat(ledger.estimated_ug[ordinary].astype(kind), starts))
-    return _Sums(pairs, present, amounts, estimated)
-
-
-def _nullable(values: Integers, present: npt.NDArray[np.bool_]) -> pa.Array:
-    """Return the integers, null where the line is not there."""
-    if values.dtype == object:
-        return pa.array([str(value) if there else None for value, there in zip(values, present, strict=True)])
-    return pa.array(values, mask=~present)
+    amounts = np.add.reduceat(ledger.ug[ordinary].astype(kind), starts)
+    estimated = np.add.reduceat(ledger.estimated_ug[ordinary].astype(kind), starts)
+    values: dict[str, Integers] = {}
+    present: dict[str, npt.NDArray[np.bool_]] = {}
+    for place, number in enumerate(lines.tolist()):
+        on_line = line[starts] == place
+        if not on_line.any():
+            continue
+        there = np.zeros(len(pairs), dtype=bool)
+        there[column[on_line]] = True
+        for name, parts in ((COLUMNS[number], amounts), (COLUMNS[_ESTIMATED + number], estimated)):
+            values[name], present[name] = np.zeros(len(pairs), dtype=kind), there
+            np.add.at(values[name], column[on_line], parts[on_line])
+    return pairs, Sheet(values, present)

@@ -10,7 +10,7 @@ from django.db import connection
 from psycopg import sql
 
 from allocation.engine.frames import ENERGY_LINE, LINES, QUALITIES
-from allocation.exchange.columns import bigints, read_columns, texts, write_columns
+from allocation.exchange.columns import Cells, bigints, read_bigints, texts, write_columns
 from allocation.exchange.totals import write_account_totals
 from allocation.models import SpecialAccount
 
@@ -105,24 +105,25 @@ def write_ledger(ledger: Ledger, place: Place) -> int:
     lines = np.array([LINE_CODES.index(code) for code in ledger.lines], np.int16)
     ordinary = special == SpecialAccount.NONE
     account_ids = _ids("accounts_account", "external_id", place.provider_id, ledger.accounts, ledger.account[ordinary])
-    common: dict[str, tuple[str, npt.NDArray[np.generic]]] = {
-        "id": (">i8", ids),
-        "cluster_id": (">i8", np.full(rows, place.cluster_id, np.int64)),
-        "service_id": (">i8", service_ids[ledger.service]),
-        "special": (">i2", special),
-        "line": (">i2", lines[ledger.line]),
-        "quality": (">i2", ledger.quality),
-        "ug": (">i8", ledger.ug),
-        "estimated_ug": (">i8", ledger.estimated_ug),
-        "estimated_ppm": (">i4", ledger.estimated_ppm),
-    }
     target = sql.Identifier(place.table)
-    owned = {name: (kind, values[ordinary]) for name, (kind, values) in common.items() if name != "special"}
-    owned["account_id"] = (">i8", account_ids[ledger.account[ordinary]])
-    owned["resource_group_id"] = (">i8", _group_ids(ledger, account_ids, ordinary))
-    write_columns(target, owned)
-    if not ordinary.all():
-        write_columns(target, {name: (kind, values[~ordinary]) for name, (kind, values) in common.items()})
+    group_ids = np.zeros(rows, np.int64)
+    group_ids[ordinary] = _group_ids(ledger, account_ids, ordinary)
+    write_columns(
+        target,
+        {
+            "id": Cells(">i8", ids),
+            "cluster_id": Cells(">i8", np.full(rows, place.cluster_id, np.int64)),
+            "service_id": Cells(">i8", service_ids[ledger.service]),
+            "special": Cells(">i2", special),
+            "line": Cells(">i2", lines[ledger.line]),
+            "quality": Cells(">i2", ledger.quality),
+            "ug": Cells(">i8", ledger.ug),
+            "estimated_ug": Cells(">i8", ledger.estimated_ug),
+            "estimated_ppm": Cells(">i4", ledger.estimated_ppm),
+            "account_id": Cells(">i8", account_ids[ledger.account], ordinary),
+            "resource_group_id": Cells(">i8", group_ids, ordinary),
+        },
+    )
     if place.totals_table is not None:
         write_account_totals(
             place.totals_table,
@@ -140,26 +141,28 @@ def _ids(
     table: str, column: str, provider_id: int, codes: Sequence[str], used: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int64]:
     """Return the id of every code in use, by its index; 0 where it is not used."""
-    wanted = np.unique(used)
+    seen = np.zeros(len(codes), dtype=bool)
+    seen[used] = True
+    wanted = np.flatnonzero(seen)
     ids = np.zeros(len(codes), np.int64)
     if not wanted.size:
         return ids
-    found = read_columns(
+    found = read_bigints(
         sql.SQL(
             "SELECT wanted.place, t.id FROM unnest({codes}) WITH ORDINALITY wanted (code, place)"
             " JOIN {table} t ON t.provider_id = {provider} AND t.{column} = wanted.code"
         ).format(
-            codes=texts([codes[i] for i in wanted]),
+            codes=texts([codes[i] for i in wanted.tolist()]),
             table=sql.Identifier(table),
             column=sql.Identifier(column),
             provider=sql.Literal(provider_id),
         ),
-        {"place": ">i8", "id": ">i8"},
+        ("place", "id"),
     )
     ids[wanted[found["place"] - 1]] = found["id"]
     missing = wanted[ids[wanted] == 0]
     if missing.size:
-        raise UnknownCodeError(f"{table}: {codes[missing[0]]} and {missing.size - 1} more")
+        raise UnknownCodeError(f"{table}: {codes[int(missing[0])]} and {missing.size - 1} more")
     return ids
 
 
@@ -186,16 +189,16 @@ def _find_groups(
     """Return the id of each (account, group) pair, 0 where there is none."""
     width = len(ledger.groups)
     accounts = np.unique(pairs // width)
-    found = read_columns(
+    found = read_bigints(
         sql.SQL(
             "SELECT a.place, c.place, g.id"
             " FROM unnest({accounts}) WITH ORDINALITY a (id, place)"
             " JOIN accounts_resourcegroup g ON g.account_id = a.id"
             " JOIN unnest({codes}) WITH ORDINALITY c (code, place) ON c.code = g.code"
         ).format(accounts=bigints(account_ids[accounts].tolist()), codes=texts(ledger.groups)),
-        {"account": ">i8", "group": ">i8", "id": ">i8"},
+        ("account", "group", "id"),
     )
-    keys = accounts[found["account"].astype(np.int64) - 1] * width + (found["group"].astype(np.int64) - 1)
+    keys = accounts[found["account"] - 1] * width + (found["group"] - 1)
     places = np.searchsorted(pairs, keys)
     known = (places < pairs.size) & (pairs[np.minimum(places, pairs.size - 1)] == keys)
     ids = np.zeros(pairs.size, np.int64)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import InterfaceError, OperationalError, transaction
 
 from allocation.engine.frames import PackageRejectedError
-from allocation.models import AllocationRun, Cluster, RunFinding, RunLocation, RunState
+from allocation.models import AllocationRun, Cluster, RunFinding, RunLocation, RunState, ServiceIntensity
 from allocation.services import chunks, partitions
 from allocation.services.calculation import compute
 from allocation.services.digests import code_version
@@ -137,3 +137,4 @@ def _end(claim: Claim, state: RunState, code: str, reason: str) -> None:
     with transaction.atomic():
         partitions.drop(partitions.ledger_of(claim.run_id))
         partitions.drop(partitions.account_totals_of(claim.run_id))
+        ServiceIntensity.objects.filter(run=claim.run_id).delete()

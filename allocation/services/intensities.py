@@ -1,88 +1,175 @@
-"""Emissions for each unit of a service at each place, worked out once for a run, in SQL."""
+"""Emissions for each unit of a service at each place, worked out once for a run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from django.db import connection
 from psycopg import sql
 
-from allocation.exchange.sums import usage_of
-from allocation.models import ServiceIntensity
-from allocation.selectors.amounts import Method
-from allocation.services import partitions
-from allocation.services.rollups import total_ug
+from allocation.engine.leaves import INT64_MAX
+from allocation.exchange.columns import read_bigints
+from allocation.exchange.read import read_positive_usage
+from allocation.exchange.sheet import Sheet, distinct, joined, numbered
+from allocation.models import Region, RunLocation, ServiceIntensity
+from allocation.selectors.amounts import LINE_COLUMNS, LINES, Method
+from allocation.services.rollups import fine_totals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy.typing as npt
+
+    from allocation.engine.leaves import Integers
+    from allocation.exchange.read import PositiveUsage
+    from allocation.exchange.sheet import FineTotals, Keys
     from allocation.models import AllocationRun
 
-# Only accounts with both usage and emissions count, so that ratios are those of what was used; what is withheld does
-# not. Usage that is told by region and usage told by cluster meet at the region. Places are numbers, and what was used
-# and what was emitted lie in one heap, until all is added up: joining a million accounts by names takes twice as long.
-_FILL: Final = """
+_EDGE: Final = "edge"
+_NOWHERE: Final = ""
+_USED, _LOCATION, _MARKET, _ENERGY = "quantity", "location_ug", "market_ug", "energy_wh"
+_EMITTED: Final = {
+    _LOCATION: [f"{line.name}_ug" for line in LINES if line.method in {None, Method.LOCATION_BASED}],
+    _MARKET: [f"{line.name}_ug" for line in LINES if line.method in {None, Method.MARKET_BASED}],
+    _ENERGY: [LINE_COLUMNS[-1]],
+}
+_DECIMALS: Final = 12
+"""Quantities have at least as many, so that ratios are not cut short."""
+
+_MEMBERS: Final = sql.SQL("""
+SELECT account_id, directory_id FROM accounts_accountmembership
+WHERE superseded_by_id IS NULL AND valid_from <= {month} AND (valid_to IS NULL OR valid_to > {month})
+ORDER BY account_id
+""")
+_INSERT: Final = """
 INSERT INTO allocation_serviceintensity
     (run_id, service_id, place, unit, tenants, location_ug_per_unit, market_ug_per_unit, wh_per_unit)
-WITH spot AS MATERIALIZED (
-    SELECT location.cluster_id, CASE WHEN location.kind = 'edge' THEN '' ELSE location.region END AS place
-    FROM allocation_runlocation location WHERE location.run_id = %(run)s
-), named AS MATERIALIZED (
-    SELECT place, row_number() OVER (ORDER BY place)::integer AS number
-    FROM (SELECT place FROM spot UNION SELECT code FROM allocation_region UNION SELECT '') AS place
-), at_cluster AS MATERIALIZED (
-    SELECT spot.cluster_id, named.number FROM spot JOIN named USING (place)
-), at_region AS MATERIALIZED (
-    SELECT region.id AS region_id, named.number FROM allocation_region region JOIN named ON named.place = region.code
-), heap AS (
-    SELECT used.service_id, COALESCE(at_cluster.number, at_region.number, nowhere.number) AS number, used.account_id,
-           used.positive_quantity AS quantity, NULL AS location_ug, NULL AS market_ug, NULL AS energy_wh,
-           false AS emitted
-    FROM {usage} AS used
-    JOIN named nowhere ON nowhere.place = ''
-    LEFT JOIN at_region ON at_region.region_id = used.region_id
-    LEFT JOIN at_cluster ON at_cluster.cluster_id = used.cluster_id
-    WHERE used.positive_quantity > 0
-    UNION ALL
-    SELECT total.service_id, at_cluster.number, total.account_id, NULL, {location_ug}, {market_ug}, total.energy_wh,
-           true
-    FROM {totals} total JOIN at_cluster ON at_cluster.cluster_id = total.cluster_id
-    WHERE total.grain = 3 AND total.below_threshold IS NULL AND total.not_covered IS NULL
-), both_known AS MATERIALIZED (
-    SELECT service_id, number, account_id, sum(quantity) AS quantity, sum(location_ug) AS location_ug,
-           sum(market_ug) AS market_ug, sum(energy_wh) AS energy_wh
-    FROM heap GROUP BY service_id, number, account_id HAVING bool_or(emitted) AND count(quantity) > 0
-), member AS MATERIALIZED (
-    SELECT account_id, directory_id FROM accounts_accountmembership
-    WHERE superseded_by_id IS NULL AND valid_from <= %(month)s AND (valid_to IS NULL OR valid_to > %(month)s)
-), at_place AS (
-    SELECT known.service_id, known.number,
-           count(DISTINCT CASE WHEN member.directory_id IS NULL THEN - known.account_id ELSE member.directory_id END)
-               AS tenants,
-           COALESCE(sum(known.location_ug), 0) / sum(known.quantity) AS location_ug_per_unit,
-           COALESCE(sum(known.market_ug), 0) / sum(known.quantity) AS market_ug_per_unit,
-           COALESCE(sum(known.energy_wh), 0) / sum(known.quantity) AS wh_per_unit
-    FROM both_known known LEFT JOIN member USING (account_id)
-    GROUP BY known.service_id, known.number
-)
-SELECT %(run)s, at_place.service_id, named.place, COALESCE(service.unit, ''), at_place.tenants,
-       at_place.location_ug_per_unit, at_place.market_ug_per_unit, at_place.wh_per_unit
-FROM at_place JOIN named USING (number)
-LEFT JOIN allocation_packageservice service
-    ON service.package_id = %(package)s AND service.service_id = at_place.service_id
+SELECT %s, one.service_id, one.place, COALESCE(service.unit, ''), one.tenants,
+       location_ug::numeric / quantity::numeric, market_ug::numeric / quantity::numeric,
+       energy_wh::numeric / quantity::numeric
+FROM unnest(%s::bigint[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::text[], %s::text[])
+    one (service_id, place, tenants, quantity, location_ug, market_ug, energy_wh)
+LEFT JOIN allocation_packageservice service ON service.package_id = %s AND service.service_id = one.service_id
 """
 
 
-def fill_service_intensities(run: AllocationRun) -> None:
-    """Work out the intensities of a run whose account totals are attached, replacing what was there."""
+def fill_service_intensities(run: AllocationRun, fine: FineTotals | None = None) -> None:
+    """Work out the intensities of a run whose account totals are written, replacing what was there.
+
+    Only accounts with both usage and emissions count, so that ratios are those of what was used; what is withheld does
+    not. Usage that is told by region and usage told by cluster meet at the region.
+
+    Args:
+        run: the run.
+        fine: its account totals by service and cluster, where they have been read already.
+    """
     ServiceIntensity.objects.filter(run=run).delete()
+    places = _Places(run)
+    used = read_positive_usage(run.package_id)
+    emitted = fine_totals(run.pk) if fine is None else fine
+    told = np.isin(emitted.cluster, list(places.of_cluster))
+    for count in ("below_threshold", "not_covered"):
+        told &= ~emitted.amounts.present.get(count, np.zeros(len(told), dtype=bool))
+    sheet = joined(_used(used), _emitted(emitted).take(told))
+    services, service = numbered(np.concatenate([used.service, emitted.service[told]]))
+    accounts, account = numbered(np.concatenate([used.account, emitted.account[told]]))
+    place = np.concatenate([places.of_usage(used), places.at(emitted.cluster[told])])
+    keys, sums = sheet.added_up((service * len(places.codes) + place) * max(len(accounts), 1) + account)
+    both = sums.present[_USED] & sums.present[_LOCATION]
+    spot, account = np.divmod(keys[both], max(len(accounts), 1))
+    spots, totals = sums.take(both).added_up(spot)
+    directories, directory = np.unique(_tenants(run, accounts), return_inverse=True)
+    tenants, _ = distinct(spot * len(directories) + directory[account])
+    service, place = np.divmod(spots, len(places.codes))
+    scale = max(used.decimals, _DECIMALS)
     with connection.cursor() as cursor:
-        totals = sql.Identifier(partitions.account_totals_of(run.pk).table)
-        cursor.execute("SET LOCAL work_mem = '128MB'")
         cursor.execute(
-            sql.SQL(_FILL).format(
-                usage=usage_of(run.package_id),
-                totals=totals,
-                location_ug=total_ug(run.pk, Method.LOCATION_BASED),
-                market_ug=total_ug(run.pk, Method.MARKET_BASED),
-            ),
-            {"run": run.pk, "package": run.package_id, "month": run.month},
+            _INSERT,
+            [
+                run.pk,
+                services[service].tolist(),
+                [places.codes[number] for number in place.tolist()],
+                distinct(tenants // max(len(directories), 1))[1].tolist(),
+                [f"{int(one) * 10 ** (scale - used.decimals)}e-{scale}" for one in totals.values[_USED]],
+                *([str(one) for one in totals.values[name]] for name in _EMITTED),
+                run.package_id,
+            ],
         )
+
+
+class _Places:
+    """Codes of places, and which of them clusters and regions stand for: an edge location for none."""
+
+    def __init__(self, run: AllocationRun) -> None:
+        located = RunLocation.objects.filter(run=run).values_list("cluster_id", "kind", "region")
+        of_cluster = {cluster: _NOWHERE if kind == _EDGE else region for cluster, kind, region in located}
+        of_region = dict(Region.objects.filter(provider=run.provider_id).values_list("pk", "code"))
+        self.codes = sorted({_NOWHERE, *of_cluster.values(), *of_region.values()})
+        number = {code: place for place, code in enumerate(self.codes)}
+        self.of_cluster = {cluster: number[code] for cluster, code in of_cluster.items()}
+        self._of_region = {region: number[code] for region, code in of_region.items()}
+        self._nowhere = number[_NOWHERE]
+
+    def at(self, clusters: Keys) -> Keys:
+        """Return the place of each of the clusters, all of which have one."""
+        return _looked_up(self.of_cluster, clusters, self._nowhere)
+
+    def of_usage(self, used: PositiveUsage) -> Keys:
+        """Return the place of each row of usage: that of its cluster, else its region."""
+        by_region = _looked_up(self._of_region, used.region, self._nowhere)
+        located = np.isin(used.cluster, list(self.of_cluster))
+        return np.where(located, self.at(used.cluster), by_region)
+
+
+def _looked_up(numbers: Mapping[int, int], ids: Keys, otherwise: int) -> Keys:
+    distinct, index = numbered(ids)
+    return np.array([numbers.get(one, otherwise) for one in distinct.tolist()], np.int64)[index]
+
+
+def _used(used: PositiveUsage) -> Sheet:
+    return _sheet({_USED: used.quantity}, dict.fromkeys(_EMITTED, _zeros(len(used.quantity))), (_USED,))
+
+
+def _emitted(fine: FineTotals) -> Sheet:
+    known, nothing = fine.amounts.values, _zeros(len(fine.account))
+    sums = {name: _added([known[line] for line in lines if line in known], nothing) for name, lines in _EMITTED.items()}
+    return _sheet({_USED: nothing}, sums, tuple(_EMITTED))
+
+
+def _sheet(used: Mapping[str, Integers], emitted: Mapping[str, Integers], present: tuple[str, ...]) -> Sheet:
+    values = {**used, **emitted}
+    rows = len(next(iter(values.values())))
+    there = {False: np.zeros(rows, dtype=bool), True: np.ones(rows, dtype=bool)}
+    return Sheet(
+        {name: _wide(column) for name, column in values.items()}, {name: there[name in present] for name in values}
+    )
+
+
+def _zeros(rows: int) -> npt.NDArray[np.int64]:
+    return np.zeros(rows, np.int64)
+
+
+def _added(columns: Iterable[Integers], total: Integers) -> Integers:
+    """Return a column with others added to it, row by row."""
+    for column in columns:
+        total = _wide(total, column) + column
+    return total
+
+
+def _wide(*columns: Integers) -> Integers:
+    """Return the first column, as Python integers if all rows of all columns together may be more than 64 bits."""
+    if any(column.dtype == object for column in columns):
+        return columns[0].astype(object)
+    most = sum(int(column.max()) * len(column) for column in columns if len(column))
+    return columns[0] if most <= INT64_MAX else columns[0].astype(object)
+
+
+def _tenants(run: AllocationRun, accounts: Keys) -> Keys:
+    """Return the directory of each of the accounts; an account outside of any stands for itself, negative."""
+    owner, directory = read_bigints(_MEMBERS.format(month=sql.Literal(run.month)), ("account", "directory")).values()
+    if not len(owner):
+        return -accounts
+    found = np.searchsorted(owner, accounts)
+    found[found == len(owner)] = 0
+    return np.where(owner[found] == accounts, directory[found], -accounts)

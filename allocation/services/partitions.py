@@ -106,12 +106,14 @@ def create(partition: Partition) -> None:
 
 
 def index(partition: Partition) -> None:
-    """Build the partition's indexes and statistics, after it was filled."""
+    """Build the partition's indexes and statistics, after it was filled; indexes that are there already stay."""
     with connection.cursor() as cursor:
-        for definition in _INDEXES[partition.parent]:
+        for number, definition in enumerate(_INDEXES[partition.parent]):
             cursor.execute(
-                sql.SQL("CREATE INDEX ON {table} {definition}").format(
-                    definition=sql.SQL(definition), **_names(partition)
+                sql.SQL("CREATE INDEX IF NOT EXISTS {name} ON {table} {definition}").format(
+                    name=sql.Identifier(f"{partition.table}_by_{number}"),
+                    definition=sql.SQL(definition),
+                    **_names(partition),
                 )
             )
         columns = sql.SQL(", ").join(map(sql.Identifier, _ASKED_BY[partition.parent]))

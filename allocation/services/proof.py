@@ -22,7 +22,8 @@ from allocation.services import partitions
 from allocation.services.calculation import internal_account_ids
 from allocation.services.digests import ledger_digest
 from allocation.services.intensities import fill_service_intensities
-from allocation.services.rollups import account_sums, fill_account_totals
+from allocation.services.rollups import account_sums, complete_account_totals
+from allocation.services.simultaneous import at_once
 from allocation.services.transitions import LeaseLostError, move
 from allocation.services.withholding import withhold, withholds
 
@@ -79,7 +80,11 @@ class Balance:
 
 
 def finish_run(claim: Claim) -> None:
-    """Index, prove and attach a completely written run: writing → proving → ready.
+    """Index, prove, roll up and attach a completely written run: writing → proving → ready.
+
+    The ledger is indexed and proved on one connection while totals are completed on another. Each is a transaction
+    that holds the run for this claim to its end, and does the same when it is done again: a run whose worker dies here
+    is taken up with its chunks, and goes through all of this anew. Readers see nothing before the last transaction.
 
     Raises:
         ProofError: the ledger does not conserve its sources.
@@ -88,20 +93,50 @@ def finish_run(claim: Claim) -> None:
     rows = _written_rows(claim.run_id)
     move(claim, RunState.WRITING, RunState.PROVING, rows=rows)
     with transaction.atomic():
+        withhold(_held(claim))
+    at_once(lambda: _prove(claim), lambda: _roll_up(claim))
+    with transaction.atomic():
         run = claim.run().filter(state=RunState.PROVING).select_for_update(no_key=True).first()
         if run is None:
             raise LeaseLostError(f"run {claim.run_id}")
-        ledger = partitions.ledger_of(run.pk)
-        withhold(run)
-        partitions.index(ledger)
-        balances = store_proof(run)
-        fill_account_totals(run.pk)
-        _prove_totals(run, balances)
-        fill_service_intensities(run)
-        partitions.attach(ledger)
+        partitions.attach(partitions.account_totals_of(run.pk))
+        partitions.attach(partitions.ledger_of(run.pk))
         digests = dict(RunChunk.objects.filter(run=run).values_list("cluster__code", "ledger_digest"))
         claim.run().update(ledger_rows=rows, ledger_digest=ledger_digest(digests), lease_until=None, finished_at=Now())
         move(claim, RunState.PROVING, RunState.READY, rows=rows)
+
+
+def _prove(claim: Claim) -> None:
+    run = _held(claim)
+    with connection.cursor() as cursor:
+        # Several processes for an index take twice the processor time of one, and totals are made at the same time.
+        cursor.execute("SET LOCAL max_parallel_maintenance_workers = 0")
+    partitions.index(partitions.ledger_of(run.pk))
+    balances = store_proof(run)
+    _prove_totals(run, balances)
+
+
+def _roll_up(claim: Claim) -> None:
+    run = _held(claim)
+    fill_service_intensities(run, complete_account_totals(run.pk))
+
+
+def _held(claim: Claim) -> AllocationRun:
+    """Return the claimed run, which nobody else can take up before the current transaction ends.
+
+    The lock lets signs of life through, and other transactions of the same claim.
+
+    Raises:
+        LeaseLostError: the claim no longer holds.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM allocation_allocationrun WHERE id = %s AND token = %s AND state = %s FOR KEY SHARE",
+            [claim.run_id, claim.token, RunState.PROVING],
+        )
+        if not cursor.rowcount:
+            raise LeaseLostError(f"run {claim.run_id}")
+    return claim.run().select_related("package").get()
 
 
 def store_proof(run: AllocationRun) -> dict[tuple[int, str], Balance]:
@@ -143,7 +178,11 @@ def check_proof(run: AllocationRun) -> None:
     chunks = RunChunk.objects.filter(run=run)
     if not chunks.exists() or chunks.filter(written_at__isnull=True).exists():
         raise ProofError(f"run {run.pk}: chunks are missing")
-    balances = _balances(run, "allocation_ledgerrow")
+    # Readers see the partition, and of a table by itself the planner knows what it holds.
+    ledger = partitions.ledger_of(run.pk)
+    if not partitions.is_attached(ledger):
+        raise ProofError(f"run {run.pk}: readers do not see its ledger")
+    balances = _balances(run, ledger.table)
     stored_rows = sum(balance.rows for balance in balances.values())
     if stored_rows != run.ledger_rows or stored_rows != _written_rows(run.pk):
         raise ProofError(f"run {run.pk}: {stored_rows} ledger rows instead of {run.ledger_rows}")

@@ -1,7 +1,6 @@
-"""Roll-ups in SQL: account totals from the ledger, container totals from account totals and the tree of the month.
+"""Roll-ups: account totals from the ledger, container totals from account totals and the tree of the month.
 
-Sums are exact numerics. A line that does not exist somewhere stays NULL there. Ledger rows are never multiplied by
-their ancestors: direct totals come first and go through the closure, which has one row per (container, descendant).
+Sums are exact. A line that does not exist somewhere stays NULL there.
 """
 
 from __future__ import annotations
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 from django.db import connection
 from psycopg import sql
 
+from allocation.exchange.coarse import write_coarse_totals
+from allocation.exchange.containers import write_container_totals
+from allocation.exchange.sheet import read_fine_totals
 from allocation.exchange.write import LINE_CODES, first_ledger_id, last_ledger_id
 from allocation.models import RunChunk, Withheld
-from allocation.selectors.amounts import LINES
 from allocation.services import partitions
 from allocation.services.withholding import withholds
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
 
-    from allocation.selectors.amounts import Method
+    from allocation.exchange.sheet import FineTotals
 
 
 def _amount_column(line: str) -> str:
@@ -59,84 +60,79 @@ FROM {target}
 WHERE grain = 3
 GROUP BY account_id, cluster_id
 """)
-_COARSE: Final = sql.SQL("""
-INSERT INTO {target} (account_id, grain, service_id, {columns})
-SELECT account_id, CASE WHEN grouping(service_id) = 0 THEN 1 ELSE 0 END, service_id, {sums}
-FROM {target}
-WHERE grain = 3
-GROUP BY GROUPING SETS ((account_id, service_id), (account_id))
-""")
-
-# `placed`: where each account with totals stands in the month. `direct`: totals of the accounts that stand directly in
-# a group or directly under a directory. `below`: direct totals of every group added to each of its ancestors.
-_CONTAINER_TOTALS: Final = sql.SQL("""
-WITH placed AS MATERIALIZED (
-    SELECT account_id, directory_id, group_id
-    FROM accounts_accountmembership
-    WHERE superseded_by_id IS NULL
-      AND valid_from <= {month} AND (valid_to IS NULL OR valid_to > {month})
-), direct AS MATERIALIZED (
-    SELECT p.directory_id, p.group_id, t.grain, t.service_id, t.cluster_id, count(*)::integer AS accounts, {small_sums}
-    FROM {totals} t JOIN placed p USING (account_id)
-    GROUP BY p.directory_id, p.group_id, t.grain, t.service_id, t.cluster_id
-), closure AS MATERIALIZED (
-    SELECT ancestor_id, descendant_id
-    FROM accounts_groupclosure
-    WHERE valid_from <= {month} AND (valid_to IS NULL OR valid_to > {month})
-), edge AS MATERIALIZED (
-    SELECT group_id, parent_id
-    FROM accounts_groupedge
-    WHERE superseded_by_id IS NULL AND valid_from <= {month} AND (valid_to IS NULL OR valid_to > {month})
-)
-INSERT INTO allocation_containertotal
-    (publication_id, directory_id, group_id, parent_id, miscellaneous, grain, service_id, cluster_id, accounts,
-     {columns})
-SELECT {publication}, d.directory_id, c.ancestor_id, e.parent_id, false, d.grain, d.service_id, d.cluster_id,
-       sum(d.accounts), {sums}
-FROM direct d JOIN closure c ON c.descendant_id = d.group_id JOIN edge e ON e.group_id = c.ancestor_id
-GROUP BY d.directory_id, c.ancestor_id, e.parent_id, d.grain, d.service_id, d.cluster_id
-UNION ALL
-SELECT {publication}, directory_id, NULL, NULL, false, grain, service_id, cluster_id, sum(accounts), {sums}
-FROM direct
-GROUP BY directory_id, grain, service_id, cluster_id
-UNION ALL
-SELECT {publication}, directory_id, NULL, NULL, true, grain, service_id, cluster_id, accounts, {columns}
-FROM direct
-WHERE group_id IS NULL
-""")
 
 
 def fill_account_totals(run_id: int) -> None:
-    """Compute the account totals of a run in four grains and attach them.
+    """Compute the account totals of a run in four grains and attach them."""
+    complete_account_totals(run_id)
+    partitions.attach(partitions.account_totals_of(run_id))
+
+
+def complete_account_totals(run_id: int) -> FineTotals:
+    """Compute what is missing of a run's account totals and index them; done again, it does the same.
 
     What has a cluster was written with the chunks, or is added up from the ledger: where something is withheld, and
     for a ledger that nobody wrote in chunks. Special accounts have no totals: they are not nodes.
+
+    Returns:
+        The finest grain.
     """
     totals = partitions.account_totals_of(run_id)
-    written = partitions.exists(totals)
-    if not written:
+    withheld = withholds(run_id)
+    if withheld or not partitions.exists(totals):
         partitions.create(totals)
+        _fill_from_ledger(run_id, withheld=withheld)
+    else:
+        with connection.cursor() as cursor:
+            # Of an attempt that came as far as this.
+            cursor.execute(sql.SQL("DELETE FROM {} WHERE grain < 2").format(sql.Identifier(totals.table)))
+    fine = fine_totals(run_id)
+    write_coarse_totals(totals.table, fine)
+    partitions.index(totals)
+    return fine
+
+
+def _fill_from_ledger(run_id: int, *, withheld: bool) -> None:
     line_totals = _line_totals_ug(run_id)
     lines = [line for line in LINE_CODES if line in line_totals]
-    columns = _columns_of(line_totals)
-    counted = _WITHHELD.values() if withholds(run_id) else ()
+    if not lines:
+        return
+    columns = [*_columns_of(line_totals), *(_WITHHELD.values() if withheld else ())]
     names = {
-        "target": sql.Identifier(totals.table),
+        "target": sql.Identifier(partitions.account_totals_of(run_id).table),
         "ledger": sql.Identifier(partitions.ledger_of(run_id).table),
-        "columns": _identifiers([*columns, *counted]),
-        "sums": _sums([*columns, *counted], line_totals),
-        "line_sums": _told_sums(lines) if counted else _line_sums(lines),
+        "columns": _identifiers(columns),
+        "sums": _sums(columns, line_totals),
+        "line_sums": _told_sums(lines) if withheld else _line_sums(lines),
     }
     with connection.cursor() as cursor:
-        if lines:
-            cursor.execute("SET LOCAL work_mem = '128MB'")
-            if not written:
-                for span in _spans(run_id):
-                    cursor.execute(_FINE.format(span=span, **names))
-                cursor.execute(_BY_CLUSTER.format(**names))
-            cursor.execute(_COARSE.format(**names))
-    partitions.index(totals)
-    partitions.attach(totals)
+        cursor.execute("SET LOCAL work_mem = '128MB'")
+        for span in _spans(run_id):
+            cursor.execute(_FINE.format(span=span, **names))
+        cursor.execute(_BY_CLUSTER.format(**names))
+
+
+def fine_totals(run_id: int) -> FineTotals:
+    """Read the account totals of a run by service and cluster."""
+    table = partitions.account_totals_of(run_id).table
+    line_totals = _line_totals_ug(run_id)
+    largest = {
+        column(line): total_ug
+        for column in (_amount_column, _estimated_column)
+        for line, total_ug in line_totals.items()
+    }
+    unknown = [name for name, total_ug in largest.items() if total_ug is None]
+    if unknown:
+        statement = sql.SQL("SELECT {} FROM {} WHERE grain = 3").format(
+            sql.SQL(", ").join(sql.SQL("sum({})").format(sql.Identifier(name)) for name in unknown),
+            sql.Identifier(table),
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            largest |= dict(zip(unknown, cursor.fetchone(), strict=True))
+    # A line that is nowhere has no sum.
+    known = {name: int(total_ug) for name, total_ug in largest.items() if total_ug is not None}
+    return read_fine_totals(table, known | (dict.fromkeys(_WITHHELD.values(), 0) if withholds(run_id) else {}))
 
 
 def account_sums(run_id: int) -> dict[tuple[int, str], tuple[int, int]]:
@@ -193,25 +189,12 @@ def _spans(run_id: int) -> list[sql.Composable]:
     return spans or [sql.SQL("true")]
 
 
-def total_ug(run_id: int, method: Method) -> sql.Composed:
-    """Write the total of a row of a run's account totals by one method, in micrograms: over the lines of the run alone.
-
-    In bigints where all of the run together is one, as `_sums`. What is not there counts as 0.
-    """
-    of_run = _line_totals_ug(run_id)
-    lines = [line.name for line in LINES if line.method in {None, method} and line.name in of_run]
-    known = [total for total in (of_run[line] for line in lines) if total is not None]
-    kind = sql.SQL("bigint" if len(known) == len(lines) and sum(known) <= _BIGINT_MAX else "numeric")
-    parts = [sql.SQL("COALESCE({}::{}, 0)").format(sql.Identifier(_amount_column(line)), kind) for line in lines]
-    return sql.SQL(" + ").join([sql.SQL("0::{}").format(kind), *parts])
-
-
 def _identifiers(columns: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(name) for name in columns)
 
 
-def _sums(columns: Sequence[str], line_totals_ug: Mapping[str, int | None], *, narrow: bool = False) -> sql.Composed:
-    """Return the sums of columns of totals; `narrow` leaves them in bigints where they are, to be added up again.
+def _sums(columns: Sequence[str], line_totals_ug: Mapping[str, int | None]) -> sql.Composed:
+    """Return the sums of columns of totals.
 
     Adding up bigints is several times faster than adding up numerics, and as exact (128 bits inside). A column may be
     read as bigint where the total of its line over the whole run is one: no part of it is larger.
@@ -222,9 +205,8 @@ def _sums(columns: Sequence[str], line_totals_ug: Mapping[str, int | None], *, n
         if total_ug is not None and total_ug <= _BIGINT_MAX
         for column in (_amount_column, _estimated_column)
     }
-    of_small = "sum({0}::bigint)::bigint AS {0}" if narrow else "sum({0}::bigint) AS {0}"
     return sql.SQL(", ").join(
-        sql.SQL(of_small if name in small else "sum({0}) AS {0}").format(sql.Identifier(name)) for name in columns
+        sql.SQL("sum({}::bigint)" if name in small else "sum({})").format(sql.Identifier(name)) for name in columns
     )
 
 
@@ -251,19 +233,6 @@ def fill_container_totals(*, publication_id: int, run_id: int, month: dt.date) -
 
     The caller keeps the tree from changing (it has recorded its version with the publication).
     """
-    line_totals = _line_totals_ug(run_id)
-    columns = [*_columns_of(line_totals), *(_WITHHELD.values() if withholds(run_id) else ())]
-    if not columns:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL work_mem = '128MB'")
-        cursor.execute(
-            _CONTAINER_TOTALS.format(
-                totals=sql.Identifier(partitions.account_totals_of(run_id).table),
-                publication=sql.Literal(publication_id),
-                month=sql.Literal(month),
-                columns=_identifiers(columns),
-                small_sums=_sums(columns, line_totals, narrow=True),
-                sums=_sums(columns, line_totals),
-            )
-        )
+    fine = fine_totals(run_id)
+    if fine.amounts.values:
+        write_container_totals(publication_id=publication_id, month=month, fine=fine)

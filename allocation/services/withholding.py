@@ -59,10 +59,11 @@ def withholds(run_id: int) -> bool:
 def withhold(run: AllocationRun) -> None:
     """Mark the ledger rows of a run that are not told; how many figures and how much that is becomes a finding.
 
-    The ledger is written and not read yet. Nothing else of its rows changes.
+    The ledger is written and not read yet. Nothing else of its rows changes. Done again, it does the same.
     """
     if not withholds(run.pk):
         return
+    RunFinding.objects.filter(run=run, code=CODE).delete()
     statement = _MARK.format(
         package=sql.Literal(run.package_id),
         ledger=sql.Identifier(partitions.ledger_of(run.pk).table),

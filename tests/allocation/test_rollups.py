@@ -12,9 +12,16 @@ from django.db import connection
 
 from accounts.models import Account, TreeVersion
 from allocation.exchange.write import LINE_CODES
-from allocation.models import AccountTotal, AllocationRun, ContainerTotal, Grain, LedgerRow, RunState
+from allocation.models import AccountTotal, AllocationRun, Cluster, ContainerTotal, Grain, LedgerRow, RunState
+from allocation.services import partitions
+from allocation.services.chunks import lay_out, write_next_chunk
+from allocation.services.digests import code_version
+from allocation.services.execution import execute_run
+from allocation.services.intensities import fill_service_intensities
+from allocation.services.leases import claim_run
 from allocation.services.publication import publish_run
-from allocation.services.rollups import AMOUNT_COLUMNS
+from allocation.services.rollups import AMOUNT_COLUMNS, complete_account_totals
+from allocation.services.transitions import move
 from tests.factories.months import MONTH, OPERATOR, Handmade, month
 from tests.factories.trees import Tree, tree
 
@@ -165,3 +172,27 @@ def test_sums_in_64_bits_and_lines_that_only_some_have() -> None:
     }
     assert found == {key: dict(amounts) for key, amounts in expected.items()}
     assert len({frozenset(amounts) for key, amounts in found.items() if key[1] == Grain.SERVICE_CLUSTER}) > 3
+
+
+def test_what_a_dead_worker_had_rolled_up_is_rolled_up_once() -> None:
+    june = month(seed=4, clusters=2)
+    run = june.request()
+    claim = claim_run(run_id=run.pk, worker="dead")
+    assert claim is not None
+    move(claim, RunState.READING, RunState.ALLOCATING)
+    clusters = Cluster.objects.filter(provider=june.provider).order_by("code")
+    lay_out(claim, list(clusters.values_list("pk", flat=True)), code_version=code_version())
+    move(claim, RunState.ALLOCATING, RunState.WRITING)
+    while write_next_chunk(claim, june.engine):
+        pass
+    fill_service_intensities(run, complete_account_totals(run.pk))
+    partitions.index(partitions.ledger_of(run.pk))
+    AllocationRun.objects.filter(pk=run.pk).update(lease_until=None)
+    execute_run(run_id=run.pk, worker="alive", prepare=june.engine)
+    run.refresh_from_db()
+    assert run.state == RunState.READY
+    found = [
+        (total.account_id, total.grain, total.service_id, total.cluster_id) for total in AccountTotal.objects.all()
+    ]
+    assert len(found) == len(set(found))
+    assert set(found) == summed(run, lambda account: [(account,)]).keys()

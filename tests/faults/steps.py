@@ -60,7 +60,7 @@ STEPS = (
     Step("all written", _EXECUTION, "finish_run", "before"),
     Step("proving", _PROOF, "move", "after", RunState.PROVING),
     Step("proof stored", _PROOF, "store_proof", "after"),
-    Step("account totals filled", _PROOF, "fill_account_totals", "after"),
+    Step("account totals filled", _PROOF, "complete_account_totals", "after"),
     Step("ledger attached", _PROOF, "move", "before", RunState.READY),
     Step("ready, not committed", _PROOF, "move", "after", RunState.READY),
     Step("ready, not acknowledged", _EXECUTION, "finish_run", "after"),

@@ -1,11 +1,13 @@
-"""Columns out of PostgreSQL, in its binary form."""
+"""Columns out of PostgreSQL and into it, in its binary form."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from django.db import connection, transaction
 from psycopg import sql
 
-from allocation.exchange.columns import bigints_of, read_arrays
+from allocation.exchange.columns import NUMERIC, Cells, bigints_of, read_arrays, read_bigints, write_columns
 
 pytestmark = pytest.mark.django_db
 
@@ -43,3 +45,50 @@ def test_a_list_of_bigints_is_nothing_else(value: str) -> None:
     ((field,),) = read_arrays(asked(value))
     with pytest.raises(ValueError, match="bigints"):
         bigints_of(field)
+
+
+def test_columns_of_bigints_come_together() -> None:
+    some = read_bigints(sql.Composed([sql.SQL("SELECT n, -n FROM generate_series(1, 3::bigint) n")]), ("up", "down"))
+    assert {name: column.tolist() for name, column in some.items()} == {"up": [1, 2, 3], "down": [-1, -2, -3]}
+    none = read_bigints(sql.Composed([sql.SQL("SELECT 1::bigint WHERE false")]), ("one",))
+    assert none["one"].tolist() == []
+
+
+def test_whole_numbers_of_any_size_and_nulls_come_back_as_they_were_written() -> None:
+    small = np.array([0, 7, 10_000, 2**63 - 1, 5])
+    large = np.array([10**38 - 1, 0, 1, 10**20, 2**63], dtype=object)
+    there = np.array([True, False, True, True, False])
+    columns = {
+        "small": Cells(NUMERIC, small, there),
+        "large": Cells(NUMERIC, large, ~there),
+        "number": Cells(">i8", -small),
+        "flag": Cells(">i1", there.astype(np.int8)),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE taken (small numeric(38), large numeric(38), number bigint, flag boolean)")
+        write_columns(sql.Identifier("taken"), columns)
+        cursor.execute("SELECT small, large, number, flag FROM taken ORDER BY number DESC")
+        rows = cursor.fetchall()
+    assert rows == [
+        (0, None, 0, True),
+        (None, 2**63, -5, False),
+        (None, 0, -7, False),
+        (10_000, None, -10_000, True),
+        (2**63 - 1, None, 1 - 2**63, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        Cells(NUMERIC, np.array([-1])),
+        Cells(NUMERIC, np.array([10**48], dtype=object)),
+        Cells(">i2", np.array([1 << 15])),
+        Cells(">i4", np.array([-(1 << 31) - 1])),
+    ],
+)
+def test_what_does_not_fit_is_refused(cells: Cells) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE refused (value numeric)")
+    with pytest.raises(OverflowError, match="value"), transaction.atomic():
+        write_columns(sql.Identifier("refused"), {"value": cells})
