@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 WINDOW = "datemultirange(daterange(%(start)s, %(bound)s))"
-# None: all of them. The planner drops what is always true.
-_CHOSEN_GROUPS = " AND (%(groups)s::bigint[] IS NULL OR edge.group_id = ANY(%(groups)s::bigint[]))"
-_CHOSEN_ACCOUNTS = " AND (%(accounts)s::bigint[] IS NULL OR member.account_id = ANY(%(accounts)s::bigint[]))"
+# Left out where all of them are candidates: a plan that does not know the parameters cannot tell.
+_CHOSEN_GROUPS = " AND edge.group_id = ANY(%(groups)s::bigint[])"
+_CHOSEN_ACCOUNTS = " AND member.account_id = ANY(%(accounts)s::bigint[])"
 _SUBGROUPS = f"""
     SELECT '{{kind}}' AS parent_kind, {{parent}} AS parent_id, 'account_group' AS kind, edge.group_id AS node_id,
            3 AS kind_rank, range_agg(daterange(edge.valid_from, edge.valid_to)) * {WINDOW} AS months
@@ -174,14 +174,18 @@ class Candidates:
         """
         there = {parent.kind for parent in self.parents}
         candidates = " UNION ALL ".join(text for kind, text in _CANDIDATES.items() if kind in there)
+        if self.groups is None:
+            candidates = candidates.replace(_CHOSEN_GROUPS, "")
+        if self.accounts is None:
+            candidates = candidates.replace(_CHOSEN_ACCOUNTS, "")
         params = {
             "parent_kinds": [parent.kind.value for parent in self.parents],
             "parent_ids": [parent.id for parent in self.parents],
             "kinds_below": [kind.value for kind in self.kinds],
             "gathered": list(self.gathered),
             "ungrouped": list(self.ungrouped),
-            "groups": None if self.groups is None else list(self.groups),
-            "accounts": None if self.accounts is None else list(self.accounts),
+            "groups": list(self.groups or ()),
+            "accounts": list(self.accounts or ()),
         }
         text = _KNOWN_CHILDREN.format(candidates=candidates, child="every_child" if cut else "child", cut=cut)
         return Asked(text, ids_by_kind(self.parents) | params, self.kinds)
