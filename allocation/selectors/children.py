@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accounts.statements import rows_of
 from allocation.policies import Asked, Kind, NodeKey, Question
 from allocation.selectors.amounts import COLUMNS, Amounts, sums_sql, total_sql
-from allocation.selectors.candidates import DIRECT, MEMBERS, WINDOW, candidates_below, ids_by_kind
+from allocation.selectors.candidates import DIRECT, FEW, MEMBERS, WINDOW, candidates_below, ids_by_kind
 from allocation.selectors.child_page import ORDERS, ChildOrder, ChildPage
 from allocation.selectors.facts import facts
 from allocation.selectors.front_runners import front_runners
@@ -62,9 +62,18 @@ _BELOW = {
 }
 _KNOWN_BELOW = """
 candidate AS MATERIALIZED ({candidates}
+), few AS MATERIALIZED (
+    SELECT count(*) <= {few} AS are, CASE WHEN count(*) <= {few} THEN array_agg(node_id) END AS nodes FROM candidate
 ), seen AS MATERIALIZED (
-    SELECT account_id, range_agg(daterange(valid_from, valid_to)) AS months
-    FROM accounts_viewer_accounts(%(viewer)s, %(now)s, 'see') WHERE valid_from < valid_to GROUP BY account_id
+    -- Up from a few accounts, else down to all that the viewer sees.
+    SELECT found.node_id AS account_id, range_agg(daterange(found.valid_from, found.valid_to)) AS months
+    FROM (SELECT months.* FROM few CROSS JOIN LATERAL accounts_viewer_months(
+              %(viewer)s, %(now)s, 'see', 'account', few.nodes) AS months
+          WHERE few.are
+          UNION ALL
+          SELECT * FROM accounts_viewer_accounts(%(viewer)s, %(now)s, 'see') WHERE NOT (SELECT few.are FROM few)
+         ) AS found
+    WHERE found.valid_from < found.valid_to GROUP BY found.node_id
 ), child AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY known.parent_kind, known.parent_id, known.node_id) AS key, known.*,
            true AS visible
@@ -157,6 +166,7 @@ def accounts_below(*, question: Question, parents: Collection[NodeKey], page: Ch
     if page.after is None:
         page = replace(page, after=("", 0, 0)) if by_name and not several else page
     text = _KNOWN_BELOW.format(
+        few=FEW,
         candidates=" UNION ALL ".join(candidates),
         cut=_CUT if by_name and not several else "",
         place=_PLACE if by_name and several else "",

@@ -67,22 +67,32 @@ _ROLLUP = """
     FROM (SELECT part.key, part.months, total.{pinned}, total.service_id, total.cluster_id, {group} AS group_id,
                  {account} AS account_id, {amounts}
           FROM {part} part
-          JOIN {table} total ON {same} AND total.grain = %(grain)s AND total.{pinned} = ANY({chosen}){restricted}
+          JOIN {table} total ON {same}{chosen}{restricted}
           OFFSET 0) AS read
     JOIN pin ON pin.{pinned} = read.{pinned} AND read.months @> pin.month"""
 _CONTAINERS = {
     "read": _READ_AMOUNTS,
     "table": "allocation_containertotal",
     "pinned": "publication_id",
-    "chosen": "%(publications)s::bigint[]",
+    "chosen": " AND total.grain = %(grain)s AND total.publication_id = ANY(%(publications)s::bigint[])",
 }
-_ACCOUNTS = {
+_ALL_ACCOUNTS = {
     "read": _READ_AMOUNTS,
     "table": "allocation_accounttotal",
     "pinned": "run_id",
-    "chosen": "%(runs)s::bigint[]",
+    "chosen": " AND total.grain = %(grain)s AND total.run_id = ANY(%(runs)s::bigint[])",
     "same": "total.account_id = part.account_id",
 }
+
+
+def _accounts_of(part: str) -> dict[str, str]:
+    """Read accounts that are named one by one, through a function: usually few, often none."""
+    accounts = f"ARRAY(SELECT account_id FROM {part})"  # noqa: S608 fixed texts
+    runs = f"ARRAY(SELECT run_id FROM pin WHERE provider_id IN (SELECT provider_id FROM {part}))"  # noqa: S608 fixed texts
+    function = f"allocation_account_totals({accounts}, {runs}, %(grain)s::smallint)"
+    return {**_ALL_ACCOUNTS, "table": function, "chosen": "", "part": part}
+
+
 _LEDGER = """
     SELECT read.key, pin.provider_id, pin.publication_id, pin.run_id, pin.month, {service} AS service_id,
            {cluster} AS cluster_id, {group} AS group_id, {account} AS account_id, {resource_group} AS resource_group_id,
@@ -274,7 +284,7 @@ def _of_nodes(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
         if part in wanted
     ]
     if "part_account" in wanted:
-        branches.append(_ROLLUP.format(**_ACCOUNTS, **nothing, part="part_account", restricted=restricted))
+        branches.append(_ROLLUP.format(**_accounts_of("part_account"), **nothing, restricted=restricted))
     if "part_resource_group" in wanted:
         branches.append(_ledger("part_resource_group", cut))
     return "", branches
@@ -306,7 +316,7 @@ def _of_groups(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
     if "part_account" in wanted:
         before += f", stay AS MATERIALIZED ({_MEMBERS['part_account']})"
         found = {"group": "part.group_id", "account": "NULL::bigint", "amounts": _AMOUNTS, "restricted": restricted}
-        branches.append(_ROLLUP.format(**_ACCOUNTS, **found, part="stay"))
+        branches.append(_ROLLUP.format(**_accounts_of("stay"), **found))
     if "part_resource_group" in wanted:
         before += f", loose_stay AS MATERIALIZED ({_LOOSE})"
         branches.append(_ledger("loose_stay", cut, group=True))
@@ -325,7 +335,7 @@ def _of_accounts(wanted: frozenset[str], cut: Cut, members: str) -> tuple[str, l
     before, branches = members, []
     if members:
         found = {"group": "part.group_id", "account": "part.account_id", "amounts": _AMOUNTS}
-        branches.append(_ROLLUP.format(**_ACCOUNTS, **found, part="member", restricted=_conditions(cut.restricted)))
+        branches.append(_ROLLUP.format(**_ALL_ACCOUNTS, **found, part="member", restricted=_conditions(cut.restricted)))
     if "part_resource_group" in wanted:
         before += f", loose_stay AS MATERIALIZED ({_LOOSE})"
         branches.append(_ledger("loose_stay", cut, group=True, account=True))

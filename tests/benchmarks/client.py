@@ -21,6 +21,10 @@ class AnswerError(RuntimeError):
     """The API answered with errors: its times would be times of nothing."""
 
 
+class WrongAnswerError(RuntimeError):
+    """The API, the read model and the ledger disagree, or nothing is told: the time of such an answer says nothing."""
+
+
 class Client:
     """Asks one question after the other over one connection.
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from carbon.services import Services, answers, api
 from tests.benchmarks.changes import change_figures
-from tests.benchmarks.client import Client, token_of
+from tests.benchmarks.client import Client, WrongAnswerError, token_of
 from tests.benchmarks.crowd import crowd_figures
 from tests.benchmarks.defence import defence_figures
 from tests.benchmarks.enterprise import CODE, Shape, build
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 UG_PER_KG = 10**9
 RELATIVE_DIFFERENCE_MAX = 1e-9
-
-
-class WrongAnswerError(RuntimeError):
-    """The API, the read model and the ledger disagree: the time of a wrong answer says nothing."""
 
 
 def reading_figures(chosen: argparse.Namespace, folder: Path) -> list[Figure]:
