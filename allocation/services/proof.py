@@ -108,9 +108,6 @@ def finish_run(claim: Claim) -> None:
 
 def _prove(claim: Claim) -> None:
     run = _held(claim)
-    with connection.cursor() as cursor:
-        # Several processes for an index take twice the processor time of one, and totals are made at the same time.
-        cursor.execute("SET LOCAL max_parallel_maintenance_workers = 0")
     partitions.index(partitions.ledger_of(run.pk))
     balances = store_proof(run)
     _prove_totals(run, balances)

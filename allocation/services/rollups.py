@@ -86,6 +86,9 @@ def complete_account_totals(run_id: int) -> FineTotals:
         with connection.cursor() as cursor:
             # Of an attempt that came as far as this.
             cursor.execute(sql.SQL("DELETE FROM {} WHERE grain < 2").format(sql.Identifier(totals.table)))
+    with connection.cursor() as cursor:
+        # Of a table that nobody has analysed the rows are sorted to be read.
+        cursor.execute("SET LOCAL work_mem = '128MB'")
     fine = fine_totals(run_id)
     write_coarse_totals(totals.table, fine)
     partitions.index(totals)

@@ -24,15 +24,25 @@ def at_once(*works: Callable[[], None]) -> None:
     *others, own = works
     with ThreadPoolExecutor(len(others), thread_name_prefix="at once") as pool:
         results = [pool.submit(_alone, work) for work in others]
-        with transaction.atomic():
-            own()
+        _in_one_process(own)
     for result in results:
         result.result()
 
 
 def _alone(work: Callable[[], None]) -> None:
     try:
-        with transaction.atomic():
-            work()
+        _in_one_process(work)
     finally:
         connection.close()
+
+
+def _in_one_process(work: Callable[[], None]) -> None:
+    """Do the work in a transaction for which PostgreSQL takes one process.
+
+    Several for one statement cost it more processor time than they spare, and there is other work to be done.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+            cursor.execute("SET LOCAL max_parallel_maintenance_workers = 0")
+        work()

@@ -198,3 +198,11 @@ def test_a_publication_is_settled_for_its_own_connection_and_once_it_is_committe
         publication = publish_run(viewer=OPERATOR, run_id=run.pk)
         assert [pin.publication_id for pin in publications.current().pins] == [publication.pk]
     assert [pin.publication_id for pin in elsewhere(publications.current)[0].pins] == [publication.pk]
+
+
+def test_a_ledger_that_readers_do_not_see_is_not_published() -> None:
+    run = month().run()
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE allocation_ledgerrow DETACH PARTITION allocation_ledgerrow_{run.pk}")
+    with pytest.raises(ProofError, match="readers do not see"):
+        publish_run(viewer=OPERATOR, run_id=run.pk)
