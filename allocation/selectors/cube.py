@@ -336,7 +336,9 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
     if series is None:
         series = by_month(question=question, nodes=nodes, restricted=restricted)
     spans = {node: _spans(of_node, grouping) for node, of_node in series.items()}
-    return CubeResult([_row(row, nodes, grouping, series, spans) for row in found], series, refused)
+    # Without time, rows are as incomplete as the total that they are parts of; it is added up once.
+    reached = {} if grouping.granularity else {node: of_node.total.reached for node, of_node in series.items()}
+    return CubeResult([_row(row, nodes, grouping, reached, spans) for row in found], series, refused)
 
 
 def _refused(question: Question, nodes: Sequence[NodeKey]) -> frozenset[NodeKey]:
@@ -469,7 +471,7 @@ def _row(
     row: tuple[Any, ...],
     nodes: Sequence[NodeKey],
     grouping: Grouping,
-    series: dict[NodeKey, Series],
+    reached: dict[NodeKey, Presence],
     spans: dict[NodeKey, dict[date, Span]],
 ) -> CubeRow:
     key, bucket, zero, total, sort_text, label = row[:_FIXED]
@@ -479,7 +481,7 @@ def _row(
         for place, dimension in enumerate(grouping.dimensions)
     )
     span = None if bucket is None else spans[node][bucket]
-    presence = _presence(series.get(node), span)
+    presence = reached.get(node, Presence.PART) if span is None else span.figure.reached
     first = _FIXED + len(values) * _PER_DIMENSION
     figure = Figure(
         Amounts.of(row[first : first + len(COLUMNS)]),
@@ -487,13 +489,6 @@ def _row(
         zero,
     )
     return CubeRow(node, span, values, figure, int(total), sort_text, label)
-
-
-def _presence(series: Series | None, span: Span | None) -> Presence:
-    """A row is as incomplete as its month, quarter or year, or as the total that it is a part of."""
-    if span is not None:
-        return span.figure.reached
-    return Presence.PART if series is None else series.total.reached
 
 
 def _value(dimension: Dimension, cells: tuple[Any, ...]) -> Value:

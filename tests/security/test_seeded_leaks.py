@@ -109,8 +109,8 @@ LEAKS = [
     SeededLeak(
         "deputies administer the directory",
         "accounts_viewer_roots",
-        "IF purpose <> 'administer' AND EXISTS",
-        "IF EXISTS",
+        "IF purpose <> 'administer' THEN",
+        "IF true THEN",
     ),
     SeededLeak("viewers administer", "accounts_held_roles", "WHEN administrators_only THEN", "WHEN false THEN"),
     SeededLeak("switch ignored", "accounts_viewer_roots", "IF purpose = 'numbers' THEN", "IF false THEN"),
