@@ -13,7 +13,7 @@ from accounts.statements import rows_of
 from accounts.web_role import as_web
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from django.conf import LazySettings
 
 pytestmark = pytest.mark.django_db
 
@@ -54,7 +54,7 @@ def test_statements_on_partitions_are_not_prepared() -> None:
 
 
 def test_nothing_is_prepared_behind_a_pooler_that_does_not_know_it(
-    settings: SettingsWrapper,
+    settings: LazySettings,
 ) -> None:
     settings.PREPARED_STATEMENTS = False
     assert rows_of(SQUARES.replace("square", "surface"), {"numbers": [9], "least": 1}) == [(81,)]
