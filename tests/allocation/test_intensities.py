@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import shutil
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from django.db.models import Sum
 from django.utils import timezone
@@ -18,10 +20,11 @@ from accounts.months import Period
 from accounts.policies import viewer_of
 from allocation.engine.frames import LINES
 from allocation.exchange.write import LINE_CODES
-from allocation.models import LedgerRow, ServiceIntensity, UsageRow
+from allocation.models import AllocationRun, LedgerRow, RunLocation, RunState, ServiceIntensity, UsageRow
 from allocation.selectors import publications
 from allocation.selectors.locations import Places, intensities, profiles
 from allocation.services import partitions
+from allocation.services.calculation import compute
 from allocation.services.execution import execute_run
 from allocation.services.intensities import fill_service_intensities
 from allocation.services.packages import load_package
@@ -29,6 +32,7 @@ from allocation.services.publication import publish_run
 from allocation.services.runs import request_run
 from allocation.services.system import system
 from tests.factories import people
+from tests.factories.months import Handmade
 
 if TYPE_CHECKING:
     from pytest_django.fixtures import Settings
@@ -143,3 +147,32 @@ def test_places_and_services_are_those_of_the_month(settings: Settings) -> None:
     assert profiles(viewer=stranger, published=published, period=period, places=Places(), limit=10) == []
     AccountUserPermission.objects.all().delete()
     assert shown() == set()
+
+
+@dataclass
+class Losing(Handmade):
+    """Settles what the engine settles, but for a microgram."""
+
+    places: list[RunLocation] = field(default_factory=list)
+
+    def locations(self) -> list[RunLocation]:
+        return self.places
+
+
+def losing(run: AllocationRun) -> Losing:
+    computation = compute(run)
+    ledgers = {code: computation.settle(code) for code in computation.clusters}
+    ledger = ledgers[min(ledgers)]
+    ledger.ug[np.flatnonzero(ledger.ug)[0]] -= 1
+    return Losing(ledgers, places=list(computation.locations()))
+
+
+def test_a_run_that_is_not_proved_leaves_no_intensities() -> None:
+    package = load_package(viewer=OPERATOR, path=FOLDER).package
+    assert package is not None
+    run = request_run(viewer=OPERATOR, package_id=package.pk)
+    # They are worked out and committed beside the proof.
+    execute_run(run_id=run.pk, worker="test", prepare=losing)
+    run.refresh_from_db()
+    assert (run.state, run.failure_code) == (RunState.FAILED, "PROOF_FAILED")
+    assert not ServiceIntensity.objects.filter(run=run).exists()
