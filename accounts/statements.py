@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from psycopg.abc import Params, Query
 
 Row = tuple[Any, ...]
-# psycopg prepares at once what a cursor of this kind executes, and keeps as many as this for each connection.
+# How often psycopg executes a statement before it prepares it.
 _AT_ONCE: Final = 0
 
 
