@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 def at_once(*works: Callable[[], None]) -> None:
@@ -27,6 +28,20 @@ def at_once(*works: Callable[[], None]) -> None:
         _in_one_process(own)
     for result in results:
         result.result()
+
+
+@contextmanager
+def meanwhile(work: Callable[[], None]) -> Iterator[None]:
+    """Do a work that only reads what is committed, on a connection of its own, while the body is done on this one.
+
+    When the body has ended, in whatever way, the work is waited for, and its failure is raised before that of the body.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="meanwhile") as pool:
+        result = pool.submit(_alone, work)
+        try:
+            yield
+        finally:
+            result.result()
 
 
 def _alone(work: Callable[[], None]) -> None:
