@@ -31,7 +31,7 @@ def at_once(*works: Callable[[], None]) -> None:
 
 
 @contextmanager
-def meanwhile(work: Callable[[], None]) -> Iterator[None]:
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
     """Do a work that only reads what is committed, on a connection of its own, while the body is done on this one.
 
     When the body has ended, in whatever way, the work is waited for, and its failure is raised before that of the body.
@@ -44,14 +44,14 @@ def meanwhile(work: Callable[[], None]) -> Iterator[None]:
             result.result()
 
 
-def _alone(work: Callable[[], None]) -> None:
+def _alone(work: Callable[[], object]) -> None:
     try:
         _in_one_process(work)
     finally:
         connection.close()
 
 
-def _in_one_process(work: Callable[[], None]) -> None:
+def _in_one_process(work: Callable[[], object]) -> None:
     """Do the work in a transaction for which PostgreSQL takes one process.
 
     Several for one statement cost it more processor time than they spare, and there is other work to be done.
