@@ -32,7 +32,7 @@ _AMOUNTS: Final = frozenset(COLUMNS[:-2])
 class Sheet:
     """Whole numbers by name of column, and by row whether they are there; where one is not, it is 0.
 
-    `values`: int64 where no sum over all rows is larger, else Python integers.
+    `values`: int64, or Python integers where one is larger.
     """
 
     values: Mapping[str, Integers]
@@ -55,7 +55,7 @@ class Sheet:
         different = {id(there): there for there in self.present.values()}
         known = {one: np.logical_or.reduceat(there[order], starts) for one, there in different.items()}
         return ordered[starts], Sheet(
-            {name: np.add.reduceat(values[order], starts) for name, values in self.values.items()},
+            {name: _sums(values[order], starts) for name, values in self.values.items()},
             {name: known[id(there)] for name, there in self.present.items()},
         )
 
@@ -65,6 +65,15 @@ class Sheet:
             name: Cells(NUMERIC if name in _AMOUNTS else ">i8", values, self.present[name])
             for name, values in self.values.items()
         }
+
+
+def _sums(values: Integers, starts: npt.NDArray[np.intp]) -> Integers:
+    """Return the sums of stretches, as Python integers if one of them is larger than 64 bits."""
+    if values.dtype != object and len(values) and int(values.max()) * len(values) > INT64_MAX:
+        # A float tells how large a sum is, if not which: it is off by far less than a factor of two.
+        about = np.add.reduceat(values.astype(np.float64), starts).max()
+        values = values.astype(object) if about > INT64_MAX / 2 else values
+    return np.add.reduceat(values, starts)
 
 
 def distinct(keys: Keys) -> tuple[Keys, Keys]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from psycopg import sql
 
 from allocation.engine.frames import LINES
 from allocation.engine.leaves import INT64_MAX
-from allocation.exchange.columns import Cells, write_columns
-from allocation.exchange.sheet import Sheet, joined
+from allocation.exchange.grains import write_grains
+from allocation.exchange.sheet import Sheet
 from allocation.selectors.amounts import COLUMNS
 
 if TYPE_CHECKING:
@@ -52,17 +51,15 @@ def write_account_totals(  # noqa: PLR0913 what the ledger's codes stand for is 
     if not ordinary.any():
         return
     pairs, fine = _summed(ledger, ordinary, lines)
-    accounts, coarse = fine.added_up(pairs // len(ledger.services))
-    account, service = np.divmod(pairs, len(ledger.services))
-    rows = len(pairs) + len(accounts)
-    by_service = np.arange(rows) < len(pairs)
-    keys = {
-        "account_id": Cells(">i8", account_ids[np.concatenate([account, accounts])]),
-        "grain": Cells(">i2", np.where(by_service, _SERVICE_AND_CLUSTER, _CLUSTER)),
-        "service_id": Cells(">i8", np.resize(service_ids[service], rows), by_service),
-        "cluster_id": Cells(">i8", np.full(rows, cluster_id, np.int64)),
-    }
-    write_columns(sql.Identifier(table), keys | joined(fine, coarse).cells())
+    write_grains(
+        table,
+        (_SERVICE_AND_CLUSTER, _CLUSTER),
+        pairs=pairs,
+        amounts=fine,
+        account_ids=account_ids,
+        service_ids=service_ids,
+        cluster_id=cluster_id,
+    )
 
 
 def _summed(

@@ -141,9 +141,7 @@ def _sheet(used: Mapping[str, Integers], emitted: Mapping[str, Integers], presen
     values = {**used, **emitted}
     rows = len(next(iter(values.values())))
     there = {False: np.zeros(rows, dtype=bool), True: np.ones(rows, dtype=bool)}
-    return Sheet(
-        {name: _wide(column) for name, column in values.items()}, {name: there[name in present] for name in values}
-    )
+    return Sheet(values, {name: there[name in present] for name in values})
 
 
 def _zeros(rows: int) -> npt.NDArray[np.int64]:
@@ -151,18 +149,11 @@ def _zeros(rows: int) -> npt.NDArray[np.int64]:
 
 
 def _added(columns: Iterable[Integers], total: Integers) -> Integers:
-    """Return a column with others added to it, row by row."""
+    """Return a column with others added to it, row by row; as Python integers if one may be larger than 64 bits."""
     for column in columns:
-        total = _wide(total, column) + column
+        most = sum(int(one.max()) for one in (total, column) if len(one))
+        total = (total.astype(object) if most > INT64_MAX else total) + column
     return total
-
-
-def _wide(*columns: Integers) -> Integers:
-    """Return the first column, as Python integers if all rows of all columns together may be more than 64 bits."""
-    if any(column.dtype == object for column in columns):
-        return columns[0].astype(object)
-    most = sum(int(column.max()) * len(column) for column in columns if len(column))
-    return columns[0] if most <= INT64_MAX else columns[0].astype(object)
 
 
 def _tenants(run: AllocationRun, accounts: Keys) -> Keys:

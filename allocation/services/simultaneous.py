@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from django.db import connection, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+Other = TypeVar("Other")
+Own = TypeVar("Own")
 
-def at_once(*works: Callable[[], None]) -> None:
-    """Do all the works, each in a transaction of its own, and wait until all have ended; the last one on this thread.
 
-    If some fail, the others are done all the same, and the first failure is raised. Within a transaction of the caller,
-    which no other connection could see into, they are done one after the other.
+def at_once(other: Callable[[], Other], own: Callable[[], Own]) -> tuple[Other, Own]:
+    """Do both works, each in a transaction of its own, and return their results; the second one on this thread.
+
+    If one fails, the other one is done all the same, and the first failure is raised. Within a transaction of the
+    caller, which no other connection could see into, they are done one after the other.
     """
     if connection.in_atomic_block:
-        for work in works:
-            work()
-        return
-    *others, own = works
-    with ThreadPoolExecutor(len(others), thread_name_prefix="at once") as pool:
-        results = [pool.submit(_alone, work) for work in others]
-        _in_one_process(own)
-    for result in results:
-        result.result()
+        return other(), own()
+    with ThreadPoolExecutor(1, thread_name_prefix="at once") as pool:
+        result = pool.submit(_alone, other)
+        ours = _in_one_process(own)
+    return result.result(), ours
 
 
 @contextmanager
@@ -44,14 +43,14 @@ def meanwhile(work: Callable[[], object]) -> Iterator[None]:
             result.result()
 
 
-def _alone(work: Callable[[], object]) -> None:
+def _alone(work: Callable[[], Other]) -> Other:
     try:
-        _in_one_process(work)
+        return _in_one_process(work)
     finally:
         connection.close()
 
 
-def _in_one_process(work: Callable[[], object]) -> None:
+def _in_one_process(work: Callable[[], Other]) -> Other:
     """Do the work in a transaction for which PostgreSQL takes one process.
 
     Several for one statement cost it more processor time than they spare, and there is other work to be done.
@@ -60,4 +59,4 @@ def _in_one_process(work: Callable[[], object]) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0")
             cursor.execute("SET LOCAL max_parallel_maintenance_workers = 0")
-        work()
+        return work()
