@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import lcm
 from typing import TYPE_CHECKING
 
 from allocation.engine.rows import rows
 from allocation.engine.units import ONE, ZERO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -21,12 +22,14 @@ def read_utilisation(tables: Mapping[str, pd.DataFrame], findings: Findings) -> 
 
     Weights are divided by their sum over the rack. A sum of theta above 1 is scaled down to 1. Reports OVERBOOKED.
     """
-    rates = _rates(tables["rack_resources"])
-    theta: dict[str, dict[str, Fraction]] = {}
+    rates = {key: rate.as_integer_ratio() for key, rate in _rates(tables["rack_resources"]).items()}
+    # There are more of these rows than of all others: each part is two integers, and only their sum a fraction.
+    parts: dict[str, dict[str, list[tuple[int, int]]]] = {}
     for row in rows(tables["rack_use"]):
-        services = theta.setdefault(str(row.rack), {})
-        used = Fraction(row.used) * rates[str(row.rack), str(row.resource)]
-        services[str(row.service)] = services.get(str(row.service), ZERO) + used
+        used, rate = row.used.as_integer_ratio(), rates[str(row.rack), str(row.resource)]
+        services = parts.setdefault(str(row.rack), {})
+        services.setdefault(str(row.service), []).append((used[0] * rate[0], used[1] * rate[1]))
+    theta = {rack: {code: _sum(some) for code, some in services.items()} for rack, services in parts.items()}
     for row in rows(tables["racks"]):
         if row.service is not None:
             theta[str(row.rack)] = {str(row.service): ONE}
@@ -36,6 +39,12 @@ def read_utilisation(tables: Mapping[str, pd.DataFrame], findings: Findings) -> 
             findings.flag("OVERBOOKED", "racks.csv", int(row.row), message)
             theta[str(row.rack)] = {service: part / booked for service, part in theta[str(row.rack)].items()}
     return theta
+
+
+def _sum(parts: Sequence[tuple[int, int]]) -> Fraction:
+    """Return the sum of numerators over denominators."""
+    shared = lcm(*(denominator for _, denominator in parts))
+    return Fraction(sum(numerator * (shared // denominator) for numerator, denominator in parts), shared)
 
 
 def _rates(resources: pd.DataFrame) -> dict[tuple[str, str], Fraction]:
