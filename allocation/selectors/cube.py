@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accounts.months import multirange
 from accounts.statements import rows_of
 from allocation.policies import Kind, NodeKey, asked_for
-from allocation.selectors.amounts import COLUMNS, LINES, Amounts, Method, sums_sql, total_sql
+from allocation.selectors.amounts import COLUMNS, LINES, Amounts, Method, kept_total_sql, sums_sql, total_sql
 from allocation.selectors.emissions import by_month
 from allocation.selectors.facts import (
     NO_FILTER,
@@ -400,7 +400,7 @@ def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str], *, severa
     there = _NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true"
     return _CHOSEN.format(
         **parts,
-        row_total=total_sql(amounts_of, page.method),
+        row_total=(total_sql if wanted & _PICKED else kept_total_sql)(amounts_of, page.method),
         told=_TOLD.format(amounts_of) if there != "true" else "",
         largest=largest.format(
             there=there,

@@ -98,7 +98,7 @@ _SUBJECTS = {
 _STANDING = """
 , known AS MATERIALIZED (
     SELECT held.node_kind, held.node_id, range_agg(daterange(held.valid_from, held.valid_to)) AS months
-    FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'see') AS held
+    FROM accounts_viewer_spans(%(viewer)s, %(now)s, 'see') AS held
     WHERE held.valid_from < held.valid_to
     GROUP BY held.node_kind, held.node_id
 ), known_directory AS MATERIALIZED (
