@@ -153,11 +153,6 @@ def total_sql(alias: str, method: Method) -> str:
     return f"CASE WHEN COALESCE({', '.join(columns)}) IS NULL THEN NULL ELSE {added} END"
 
 
-def kept_total_sql(alias: str, method: Method) -> str:
-    """Write the same of a fact: the total that is kept with it, worked out where none is."""
-    return f"COALESCE({alias}.{KEPT_TOTALS[method]}, {total_sql(alias, method)})"
-
-
 def ledger_sums_sql(alias: str) -> str:
     """Write the same columns over ledger rows, where each line is a row of its own; what is withheld is counted."""
     energy = len(LINES)

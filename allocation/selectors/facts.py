@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accounts.statements import rows_of
 from allocation.policies import JOINED, LEFT, View, visible_parts
-from allocation.selectors.amounts import COLUMNS, KEPT_TOTALS, ledger_sums_sql
+from allocation.selectors.amounts import COLUMNS, KEPT_TOTALS, ledger_sums_sql, total_sql
 from allocation.selectors.published_tree import members_then
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from allocation.policies import Asked, Question
+    from allocation.selectors.amounts import Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,20 @@ def grain_of(*, services: bool, clusters: bool) -> int:
 
 
 class Facts(NamedTuple):
-    """The beginning of a statement (`WITH ...`, no comma at its end) and its parameters."""
+    """The beginning of a statement (`WITH ...`, no comma at its end) and its parameters.
+
+    `keeps_totals`: all facts are of containers, which keep their totals. `parts`: the CTEs of what is added up.
+    """
 
     text: str
     params: dict[str, Any]
+    keeps_totals: bool
+    parts: frozenset[str]
+
+    def total_sql(self, method: Method) -> str:
+        """Write the total of a fact in micrograms: the one that is kept with it, or worked out."""
+        kept = f"fact.{KEPT_TOTALS[method]}"
+        return kept if self.keeps_totals else f"COALESCE({kept}, {total_sql('fact', method)})"
 
 
 class Detail(enum.IntEnum):
@@ -253,7 +264,8 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS, twice: bool = 
     if question.view is View.AS_IS:
         text = f"{parts.text}{before}, found AS ({' UNION ALL '.join(branches)}), {_REGROUPED}"
     grain = grain_of(services=cut.keeps_services, clusters=cut.keeps_clusters)
-    return Facts(text, parts.params | _filter_params(cut.restricted) | {"grain": grain})
+    keeps_totals = question.view is not View.AS_IS and detail in _BY_CONTAINER and parts.names <= _SAME.keys()
+    return Facts(text, parts.params | _filter_params(cut.restricted) | {"grain": grain}, keeps_totals, parts.names)
 
 
 # Today's group of an account stands for its group, where the viewer knows today's tree. Where accounts are told apart,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from accounts.statements import rows_of
 from allocation.policies import Kind, View
-from allocation.selectors.amounts import KEPT_TOTALS, kept_total_sql
+from allocation.selectors.amounts import KEPT_TOTALS
 from allocation.selectors.child_page import ORDERS, ChildOrder
 from allocation.selectors.facts import facts
 
@@ -113,7 +113,7 @@ def _ranked(question: Question, candidates: Candidates, page: ChildPage) -> Cand
     after, order = ORDERS[page.order]
     begun = facts(question, asked=asked)
     ranked = _RANKED.format(
-        total=kept_total_sql("fact", page.method),
+        total=begun.total_sql(page.method),
         after=after if page.after else "",
         order=order,
     )
