@@ -113,7 +113,11 @@ def test_each_dimension(world: World, dimension: Dimension) -> None:
 
 
 COMBINATIONS = [
+    # Rows of containers as they stand, where a node is seen in one part of each provider.
     Grouping((Dimension.SERVICE, Dimension.CLUSTER), Granularity.MONTH),
+    Grouping((Dimension.SERVICE,), Granularity.MONTH),
+    Grouping((Dimension.PROVIDER, Dimension.CLUSTER), Granularity.MONTH),
+    Grouping((Dimension.PROVIDER,), Granularity.MONTH),
     Grouping((Dimension.ACCOUNT, Dimension.SERVICE_CATEGORY), Granularity.QUARTER),
     Grouping((Dimension.ACCOUNT_GROUP, Dimension.COUNTRY), Granularity.YEAR, 4),
     Grouping((Dimension.SCOPE, Dimension.REGION, Dimension.PROVIDER), Granularity.YEAR),
@@ -162,8 +166,9 @@ def test_filters_apply_to_every_detail(world: World) -> None:
         Grouping((Dimension.ACCOUNT, Dimension.SERVICE), Granularity.QUARTER),
         # Lines that this method does not add up have no total: many rows that only their labels tell apart.
         Grouping((Dimension.ACCOUNT, Dimension.LINE)),
+        Grouping((Dimension.SERVICE, Dimension.CLUSTER), Granularity.MONTH),
     ],
-    ids=["no two alike", "many alike"],
+    ids=["no two alike", "many alike", "as they stand"],
 )
 def test_pages_are_the_cut_up_whole(world: World, grouping: Grouping, order: CubeOrder) -> None:
     asked = question(world, "owner")
