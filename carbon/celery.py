@@ -9,7 +9,7 @@ from celery.signals import worker_process_init
 from kombu import Queue
 
 from carbon import reaper as reaper  # noqa: PLC0414 connects itself to the start of a worker
-from carbon.memory import limit_memory
+from carbon.memory import keep_loaded, limit_memory
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carbon.settings")
 
@@ -52,9 +52,10 @@ def configure(celery_app: Celery) -> None:
 
 
 @worker_process_init.connect
-def _limit_memory(**_kwargs: object) -> None:
+def _begin(**_kwargs: object) -> None:
     """Every process that runs tasks has its own limit."""
     limit_memory()
+    keep_loaded()
 
 
 configure(app)

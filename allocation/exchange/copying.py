@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 _AS_COPY_READS_IT = arrow_csv.WriteOptions(include_header=False, quoting_style="needed")
 
 
-def copy_rows(table: str, columns: Iterable[str], batches: Iterable[pa.RecordBatch | pa.Table]) -> None:
-    """COPY batches of rows, whose columns are in the order of `columns`, into a table; null becomes NULL."""
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-        sql.Identifier(table), sql.SQL(", ").join(sql.Identifier(name) for name in columns)
+def copy_rows(
+    table: str, columns: Iterable[str], batches: Iterable[pa.RecordBatch | pa.Table], *, frozen: bool = False
+) -> None:
+    """COPY batches of rows, whose columns are in the order of `columns`, into a table; null becomes NULL.
+
+    `frozen` is for a table that the transaction has made: rows go in as they will stay. Otherwise their first reader
+    marks each of them as committed, page by page into the log, and vacuum reads them all again.
+    """
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FREEZE {})").format(
+        sql.Identifier(table), sql.SQL(", ").join(sql.Identifier(name) for name in columns), sql.Literal(frozen)
     )
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
         for batch in batches:

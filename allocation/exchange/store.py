@@ -124,13 +124,14 @@ def store_tables(
 
 
 def store_usage(table: str, batches: Iterable[pa.RecordBatch], codes: UsageCodes, ids: CatalogueIds) -> None:
-    """COPY accepted usage rows into the table of the package's partition, batch by batch."""
-    copy_rows(table, (*_LEAF_COLUMNS, "quantity"), _with_ids(batches, codes, ids))
+    """COPY accepted usage rows into the table of the package's partition, made in this transaction, batch by batch."""
+    copy_rows(table, (*_LEAF_COLUMNS, "quantity"), _with_ids(batches, codes, ids), frozen=True)
 
 
 def store_usage_sums(table: str, sums: pa.Table, codes: UsageCodes, ids: CatalogueIds) -> None:
-    """COPY the sums of the rows (`UsageSums.table`) into the table of the package's partition."""
-    copy_rows(table, (*_LEAF_COLUMNS, "quantity", "positive_quantity"), _with_ids(sums.to_batches(), codes, ids))
+    """COPY the sums of the rows (`UsageSums.table`) into the table of the package's partition, made like the other."""
+    columns = (*_LEAF_COLUMNS, "quantity", "positive_quantity")
+    copy_rows(table, columns, _with_ids(sums.to_batches(), codes, ids), frozen=True)
 
 
 def _with_ids(batches: Iterable[pa.RecordBatch], codes: UsageCodes, ids: CatalogueIds) -> Iterator[pa.RecordBatch]:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from django.db import InterfaceError, OperationalError, transaction
+from django.db.models.functions import Now
 
 from allocation.engine.frames import PackageRejectedError
-from allocation.models import AllocationRun, Cluster, RunFinding, RunLocation, RunState, ServiceIntensity
+from allocation.models import (
+    AllocationRun,
+    Cluster,
+    PackageCluster,
+    RunFinding,
+    RunLocation,
+    RunState,
+    ServiceIntensity,
+)
 from allocation.services import chunks, partitions
 from allocation.services.calculation import compute
 from allocation.services.digests import code_version
@@ -26,6 +36,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_PREPARING: Final = (RunState.READING, RunState.ALLOCATING)
+_GLANCE_SECONDS: Final = 0.02
+
 
 def execute_run(
     *, run_id: int, worker: str, summon: Callable[[int], None] | None = None, prepare: Prepare = compute
@@ -35,7 +48,7 @@ def execute_run(
     Args:
         run_id: the run.
         worker: name of this worker, for the history.
-        summon: called with the number of helpers wanted, once there are chunks to share.
+        summon: called with the number of helpers wanted, if there are clusters to share.
         prepare: makes the run's computation.
 
     Raises:
@@ -50,14 +63,38 @@ def execute_run(
 def help_run(*, run_id: int, worker: str, prepare: Prepare = compute) -> None:
     """Write chunks of a run that another worker leads; returns at once if there are none.
 
+    While the leader prepares the run this worker does, too: there is nothing else to be done for it then.
+
     Raises:
         OperationalError: the database went away.
     """
-    run = AllocationRun.objects.filter(pk=run_id, state=RunState.WRITING).first()
-    if run is None or chunks.all_written(run_id):
+    run = AllocationRun.objects.filter(pk=run_id, state__in=(*_PREPARING, RunState.WRITING)).first()
+    if run is None:
         return
     claim = Claim(run_id, run.token, run.attempt, worker)
-    _guarded(claim, lambda: _write_and_prove(claim, prepare(run)))
+    prepared = None
+    if run.state in _PREPARING:
+        prepared = _prepared_beside(run, prepare)
+        if prepared is None or not _laid_out(claim):
+            return
+    if not chunks.all_written(run_id):
+        _guarded(claim, lambda: _write_and_prove(claim, prepared or prepare(run)))
+
+
+def _prepared_beside(run: AllocationRun, prepare: Prepare) -> Computation | None:
+    """Prepare what the leader of a run prepares; None if that fails, as the leader will find and tell."""
+    try:
+        return prepare(run)
+    except PackageRejectedError:
+        return None
+
+
+def _laid_out(claim: Claim) -> bool:
+    """Wait until the leader has laid out its chunks; False if it stops before, or gives no sign of life."""
+    led = claim.run().filter(lease_until__gt=Now())
+    while (state := led.values_list("state", flat=True).first()) in _PREPARING:
+        time.sleep(_GLANCE_SECONDS)
+    return state == RunState.WRITING
 
 
 def _guarded(claim: Claim, work: Callable[[], None]) -> None:
@@ -83,14 +120,16 @@ def _guarded(claim: Claim, work: Callable[[], None]) -> None:
 
 def _from_the_start(claim: Claim, prepare: Prepare, summon: Callable[[int], None] | None) -> None:
     run = claim.run().select_related("package", "methodology_version", "provider").get()
+    # Whoever is free prepares at the same time, and finds out how many clusters there are to be shared.
+    others = PackageCluster.objects.filter(package=run.package_id).count() - 1
+    if summon is not None and others > 0:
+        summon(others)
     computation = prepare(run)
     move(claim, RunState.READING, RunState.ALLOCATING)
     cluster_ids = _cluster_ids(run, computation.clusters)
     chunks.lay_out(claim, cluster_ids, code_version=code_version())
     _record_preparation(claim, computation)
     move(claim, RunState.ALLOCATING, RunState.WRITING)
-    if summon is not None and len(cluster_ids) > 1:
-        summon(len(cluster_ids) - 1)
     _write_and_prove(claim, computation)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 def at_once(*works: Callable[[], None]) -> None:
@@ -29,14 +30,28 @@ def at_once(*works: Callable[[], None]) -> None:
         result.result()
 
 
-def _alone(work: Callable[[], None]) -> None:
+@contextmanager
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
+    """Do a work that only reads what is committed, on a connection of its own, while the body is done on this one.
+
+    When the body has ended, in whatever way, the work is waited for, and its failure is raised before that of the body.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="meanwhile") as pool:
+        result = pool.submit(_alone, work)
+        try:
+            yield
+        finally:
+            result.result()
+
+
+def _alone(work: Callable[[], object]) -> None:
     try:
         _in_one_process(work)
     finally:
         connection.close()
 
 
-def _in_one_process(work: Callable[[], None]) -> None:
+def _in_one_process(work: Callable[[], object]) -> None:
     """Do the work in a transaction for which PostgreSQL takes one process.
 
     Several for one statement cost it more processor time than they spare, and there is other work to be done.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import threading
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -18,7 +19,16 @@ from django.db.models.functions import Now
 from accounts.models import User
 from accounts.policies import Viewer
 from allocation.engine.frames import Finding, Ledger, PackageRejectedError
-from allocation.models import AllocationRun, LedgerRow, RunChunk, RunProof, RunState, RunTransition
+from allocation.models import (
+    AllocationRun,
+    Cluster,
+    LedgerRow,
+    PackageCluster,
+    RunChunk,
+    RunProof,
+    RunState,
+    RunTransition,
+)
 from allocation.services import partitions
 from allocation.services.digests import chunk_digest
 from allocation.services.execution import execute_run, help_run
@@ -222,6 +232,70 @@ def test_a_rejected_package_fails_the_run_with_all_its_findings() -> None:
     assert (run.state, run.failure_code) == (RunState.FAILED, "NO_FACTOR")
     assert list(run.findings.values_list("row", flat=True)) == [2, 3]
     assert june.request() != run
+
+
+def refuse(_: AllocationRun) -> Handmade:
+    raise PackageRejectedError((Finding("NO_FACTOR", "package", "sites.csv", 2, "no factor"),))
+
+
+@pytest.mark.usefixtures("committed")
+def test_who_helps_prepares_while_the_leader_does() -> None:
+    june = month()
+    clusters = enumerate(Cluster.objects.filter(provider=june.provider))
+    PackageCluster.objects.bulk_create(PackageCluster(package=june.package, row=n, cluster=one) for n, one in clusters)
+    run = june.request()
+    summoned, asked = threading.Event(), threading.Event()
+    wanted: list[int] = []
+    helper = Handmade(june.engine.ledgers)
+
+    def summon(helpers: int) -> None:
+        wanted.append(helpers)
+        summoned.set()
+
+    def led(_: AllocationRun) -> Handmade:
+        assert asked.wait(30)
+        return june.engine
+
+    def helped(its: AllocationRun) -> Handmade:
+        assert its.state == RunState.READING
+        asked.set()
+        return helper
+
+    def help_it() -> None:
+        assert summoned.wait(30)
+        help_run(run_id=run.pk, worker="helper", prepare=helped)
+
+    elsewhere(lambda: execute_run(run_id=run.pk, worker="leader", summon=summon, prepare=led), help_it)
+    run.refresh_from_db()
+    assert run.state == RunState.READY
+    assert wanted == [2]
+    assert sorted(june.engine.settled + helper.settled) == ["k0", "k1", "k2"]
+
+
+@pytest.mark.parametrize("gone", ["lease_until", "token"])
+def test_who_helps_does_not_wait_for_a_leader_that_is_gone(gone: str) -> None:
+    june = month()
+    run = june.request()
+    assert claim_run(run_id=run.pk, worker="leader") is not None
+
+    def leave(its: AllocationRun) -> Handmade:
+        change = {"token": F("token") + 1} if gone == "token" else {"lease_until": Now() - dt.timedelta(seconds=1)}
+        AllocationRun.objects.filter(pk=its.pk).update(**change)
+        return june.engine
+
+    help_run(run_id=run.pk, worker="helper", prepare=leave)
+    assert june.engine.settled == []
+    run.refresh_from_db()
+    assert (run.state, run.worker) == (RunState.READING, "leader")
+
+
+def test_a_package_that_is_rejected_is_told_by_the_leader_alone() -> None:
+    run = month().request()
+    assert claim_run(run_id=run.pk, worker="leader") is not None
+    help_run(run_id=run.pk, worker="helper", prepare=refuse)
+    run.refresh_from_db()
+    assert run.state == RunState.READING
+    assert not run.findings.exists()
 
 
 def test_a_ledger_that_loses_a_microgram_fails() -> None:

@@ -11,7 +11,16 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from accounts.models import User
-from allocation.models import AccountTotal, Cause, LedgerRow, PublishedMonth, RunProof, RunState
+from allocation.models import (
+    AccountTotal,
+    Cause,
+    ContainerTotal,
+    LedgerRow,
+    Publication,
+    PublishedMonth,
+    RunProof,
+    RunState,
+)
 from allocation.selectors import publications
 from allocation.selectors.publications import as_of
 from allocation.services.proof import ProofError
@@ -118,6 +127,18 @@ def test_a_tampered_proof_is_not_published(change: dict[str, CombinedExpression]
     RunProof.objects.filter(pk=proof.pk).update(**change)
     with pytest.raises(ProofError, match="stored"):
         publish_run(viewer=OPERATOR, run_id=run.pk)
+
+
+@pytest.mark.usefixtures("committed")
+def test_what_is_proved_wrong_beside_the_container_totals_is_not_published() -> None:
+    run = month().run()
+    RunProof.objects.filter(run=run).update(source_ug=F("source_ug") + 1, external_ug=F("external_ug") + 1)
+    with pytest.raises(ProofError, match="stored"):
+        publish_run(viewer=OPERATOR, run_id=run.pk)
+    run.refresh_from_db()
+    assert run.state == RunState.READY
+    assert not Publication.objects.filter(run=run).exists()
+    assert not ContainerTotal.objects.filter(publication__run=run).exists()
 
 
 @pytest.mark.usefixtures("committed")

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.models import Provider
-from allocation.services.simultaneous import at_once
+from allocation.services.simultaneous import at_once, meanwhile
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -55,3 +55,30 @@ def test_within_a_transaction_nothing_goes_elsewhere() -> None:
     with transaction.atomic():
         at_once(lambda: backends.append(backend()), lambda: backends.append(backend()))
         assert set(backends) == {backend()}
+
+
+def test_a_work_is_done_meanwhile_on_a_connection_of_its_own() -> None:
+    meeting = threading.Barrier(2, timeout=30)
+    backends: list[int] = []
+
+    def work() -> None:
+        meeting.wait()
+        backends.append(backend())
+
+    with transaction.atomic():
+        with meanwhile(work):
+            meeting.wait()
+        assert backends != [backend()]
+
+
+def test_what_fails_meanwhile_takes_back_the_transaction_and_is_told_first() -> None:
+    def fail() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError), transaction.atomic(), meanwhile(fail):
+        Provider.objects.create(code="taken back", time_zone="UTC")
+    assert not Provider.objects.filter(code="taken back").exists()
+    with pytest.raises(LookupError), meanwhile(fail):
+        raise KeyError
+    with pytest.raises(KeyError), meanwhile(backend):
+        raise KeyError

@@ -56,7 +56,7 @@ def main() -> None:
     """Wait for a run, help with it."""
     import django  # noqa: PLC0415 settings come from the environment
 
-    from carbon.memory import limit_memory  # noqa: PLC0415 as above
+    from carbon.memory import keep_loaded, limit_memory  # noqa: PLC0415 as above
 
     django.setup()
     limit_memory()
@@ -66,6 +66,7 @@ def main() -> None:
     from tests.benchmarks.stopwatch import peak_mib  # noqa: PLC0415 as above
 
     connection.ensure_connection()
+    keep_loaded()
     sys.stdout.write(READY)
     sys.stdout.flush()
     for line in sys.stdin:

@@ -46,6 +46,11 @@ def test_the_limit_is_four_gibibytes_unless_it_is_told(tmp_path: Path) -> None:
     assert run("print(limit)", tmp_path, CANOPY_PROCESS_MEMORY_MIB="0").stdout == "None\n"
 
 
+def test_what_is_loaded_is_no_garbage(tmp_path: Path) -> None:
+    program = "import gc; from carbon.memory import keep_loaded; keep_loaded(); print(gc.get_freeze_count() > 1000)"
+    assert run(program, tmp_path).stdout == "True\n"
+
+
 def test_arrays_are_refused_as_well(tmp_path: Path) -> None:
     program = "import numpy; numpy.ones(100 << 20)"
     assert "MemoryError" in run(program, tmp_path, CANOPY_PROCESS_MEMORY_MIB="512").stderr

@@ -7,7 +7,16 @@ import pytest
 from django.db import connection, transaction
 from psycopg import sql
 
-from allocation.exchange.columns import NUMERIC, Cells, bigints_of, read_arrays, read_bigints, write_columns
+from allocation.exchange.columns import (
+    NUMERIC,
+    Cells,
+    bigints,
+    bigints_of,
+    read_arrays,
+    read_bigints,
+    texts,
+    write_columns,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +85,28 @@ def test_whole_numbers_of_any_size_and_nulls_come_back_as_they_were_written() ->
         (10_000, None, -10_000, True),
         (2**63 - 1, None, 1 - 2**63, True),
     ]
+
+
+def test_many_rows_go_in_block_by_block() -> None:
+    numbers = np.arange(20_000)
+    digits = [0, 9_999, 10_000, 99_999_999, 10**8] * 4_000
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE many (number bigint, digits numeric, third bigint)")
+        third = Cells(">i8", numbers, numbers % 3 == 0)
+        write_columns(
+            sql.Identifier("many"),
+            {"number": Cells(">i8", numbers), "digits": Cells(NUMERIC, np.array(digits)), "third": third},
+        )
+        cursor.execute("SELECT number, digits, third FROM many ORDER BY number")
+        rows = cursor.fetchall()
+    assert rows == [(n, digits[n], None if n % 3 else n) for n in range(20_000)]
+
+
+def test_lists_are_literals_of_whatever_they_hold() -> None:
+    codes = ["plain", "", " ", "NULL", "a,b", "{c}", 'say "d"', "back\\slash", "it's", "%s", "é"]
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SELECT {}, {}, {}").format(texts(codes), bigints([-1, 2**62]), texts([])))
+        assert cursor.fetchone() == (codes, [-1, 2**62], [])
 
 
 @pytest.mark.parametrize(

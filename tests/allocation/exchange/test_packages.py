@@ -249,6 +249,15 @@ def test_sums_that_are_kept_are_those_of_the_rows_and_serve_as_well(tmp_path: Pa
     assert used_services(package, ["s1", "s2"]) == used
 
 
+def test_rows_are_stored_as_they_stay(tmp_path: Path) -> None:
+    """Whoever reads them first would mark them, and vacuum would read them all."""
+    package = loaded(Sample().write(tmp_path))
+    tables = [part(package.pk).table for part in (partitions.usage_of, partitions.usage_sums_of)]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relpages > 0, relallfrozen = relpages FROM pg_class WHERE relname = ANY (%s)", [tables])
+        assert cursor.fetchall() == [(True, True)] * 2
+
+
 def test_sums_are_joined_while_rows_still_come() -> None:
     kept, joined = UsageSums(), UsageSums(hold_at_least=0)
     ones, every = pa.array([1, 2], pa.int32()), pa.array(["0.5", "-2"])
