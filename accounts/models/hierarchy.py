@@ -36,7 +36,7 @@ class MonthRange(Func):
 class OnlyId(Func):
     """`int8range(id, id, '[]')` in SQL, for exclusion constraints.
 
-    With the id itself the planner would take their GiST index to find rows by it, which a b-tree does many times faster.
+    With the id itself the planner would take their GiST index to find rows by it, which a b-tree does far faster.
     """
 
     function = "INT8RANGE"

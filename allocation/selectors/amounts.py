@@ -63,7 +63,7 @@ COLUMNS: Final = (
     "not_covered",
 )
 KEPT_TOTALS: Final = {_LOCATION: "total_lbm_ug", _MARKET: "total_mbm_ug"}
-"""The total of each method as rows of containers keep it, worked out by the database from the lines (migration 0025)."""
+"""The total of each method as rows of containers keep it, worked out by the database (migration 0025)."""
 
 _WIDTH: Final = len(LINES)
 

@@ -438,12 +438,13 @@ def _chosen(begun: Facts, grouping: Grouping, page: CubePage, parts: dict[str, s
 def _keeps_all(begun: Facts, grouping: Grouping) -> bool:
     """Whether rows are told apart by all that facts of containers are told apart by."""
     wanted = frozenset(grouping.dimensions)
+    kept = grain_of(services=Dimension.SERVICE in wanted, clusters=Dimension.CLUSTER in wanted)
     return (
         grouping.granularity is Granularity.MONTH
         and not grouping.together
         and bool(wanted)
         and wanted <= {Dimension.PROVIDER, Dimension.SERVICE, Dimension.CLUSTER}
-        and begun.params["grain"] == grain_of(services=Dimension.SERVICE in wanted, clusters=Dimension.CLUSTER in wanted)
+        and begun.params["grain"] == kept
     )
 
 
