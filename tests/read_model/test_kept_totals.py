@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from django.db import connection
 from django.db.utils import ProgrammingError
 
 from allocation.selectors.amounts import COLUMNS, KEPT_TOTALS, Amounts
-
-if TYPE_CHECKING:
-    from tests.read_model.world import World
 
 ROWS = f"SELECT {', '.join((*COLUMNS, *KEPT_TOTALS.values()))} FROM allocation_containertotal"  # noqa: S608 fixed names
 
@@ -29,7 +24,7 @@ def test_kept_totals_are_those_of_the_lines() -> None:
     assert kept_totals[next(iter(KEPT_TOTALS))] != kept_totals[list(KEPT_TOTALS)[-1]]
 
 
-def test_a_total_is_not_written(world: World) -> None:
-    assert world
+@pytest.mark.usefixtures("world")
+def test_a_total_is_not_written() -> None:
     with pytest.raises(ProgrammingError, match="total_lbm_ug"), connection.cursor() as cursor:
         cursor.execute("INSERT INTO allocation_containertotal (publication_id, total_lbm_ug) VALUES (1, 1)")
