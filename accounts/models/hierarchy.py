@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import DateRangeField, RangeOperators
+from django.contrib.postgres.fields import BigIntegerRangeField, DateRangeField, RangeOperators
 from django.db import models
 from django.db.models import F, Func, Q, Value
 
@@ -31,6 +31,19 @@ class MonthRange(Func):
 
     def __init__(self) -> None:
         super().__init__("valid_from", "valid_to", Value("[)"))
+
+
+class OnlyId(Func):
+    """`int8range(id, id, '[]')` in SQL, for exclusion constraints.
+
+    With the id itself the planner would take their GiST index to find rows by it, which a b-tree does far faster.
+    """
+
+    function = "INT8RANGE"
+    output_field = BigIntegerRangeField()
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, name, Value("[]"))
 
 
 def _whole_months(name: str) -> models.CheckConstraint:
@@ -99,7 +112,7 @@ class GroupEdge(models.Model):
         constraints: ClassVar = [
             ExclusionConstraint(
                 name="group_edge_one_parent",
-                expressions=[("group", RangeOperators.EQUAL), (MonthRange(), RangeOperators.OVERLAPS)],
+                expressions=[(OnlyId("group"), RangeOperators.OVERLAPS), (MonthRange(), RangeOperators.OVERLAPS)],
                 condition=CURRENT,
             ),
             models.CheckConstraint(
@@ -161,7 +174,7 @@ class AccountMembership(models.Model):
         constraints: ClassVar = [
             ExclusionConstraint(
                 name="membership_one_place",
-                expressions=[("account", RangeOperators.EQUAL), (MonthRange(), RangeOperators.OVERLAPS)],
+                expressions=[(OnlyId("account"), RangeOperators.OVERLAPS), (MonthRange(), RangeOperators.OVERLAPS)],
                 condition=CURRENT,
             ),
             _whole_months("membership_months"),

@@ -6,6 +6,7 @@ statement that reads, so a permission is a WHERE clause and never a loop:
 | Function | Answers |
 |---|---|
 | `accounts_viewer_roots(viewer, now, purpose)` | the nodes on which roles stand, clipped to the months that count |
+| `accounts_viewer_spans(viewer, now, purpose)` | the same, without the roles: worked out once for a statement |
 | `accounts_viewer_directories / _groups / _accounts / _resource_groups(viewer, now, purpose)` | everything below them |
 | `accounts_viewer_months(viewer, now, purpose, kind, ids)` | for a page of nodes: the months in which each is seen |
 | `accounts_viewer_explorable(viewer, now, kind, ids)` | those above something visible, by name only; NULL: all |

@@ -12,7 +12,7 @@ pin AS MATERIALIZED (
 ROOT = """
 root AS MATERIALIZED (
     SELECT held.node_kind, held.node_id, range_agg(daterange(held.valid_from, held.valid_to)) AS months
-    FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'numbers') AS held
+    FROM accounts_viewer_spans(%(viewer)s, %(now)s, 'numbers') AS held
     WHERE held.valid_from < held.valid_to
     GROUP BY held.node_kind, held.node_id
 )"""

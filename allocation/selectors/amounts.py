@@ -62,6 +62,9 @@ COLUMNS: Final = (
     "below_threshold",
     "not_covered",
 )
+KEPT_TOTALS: Final = {_LOCATION: "total_lbm_ug", _MARKET: "total_mbm_ug"}
+"""The total of each method as rows of containers keep it, worked out by the database (migration 0025)."""
+
 _WIDTH: Final = len(LINES)
 
 
@@ -139,20 +142,12 @@ def sums_sql(alias: str) -> str:
     return ", ".join(f"sum({alias}.{column}) AS {column}" for column in COLUMNS)
 
 
-def sums_of_total_sql(alias: str, method: Method) -> str:
-    """Write the sums that the total of a method consists of."""
-    return ", ".join(f"sum({alias}.{column}) AS {column}" for column in _of_total(method))
-
-
 def _of_total(method: Method) -> list[str]:
     return [f"{line.name}_ug" for line in LINES if line.method in {None, method}]
 
 
 def total_sql(alias: str, method: Method) -> str:
-    """Write the total of a method in micrograms as SQL; NULL where none of its lines is there.
-
-    The order of children is kept by this very expression (migration 0018).
-    """
+    """Write the total of a method in micrograms as SQL; NULL where none of its lines is there."""
     columns = [f"{alias}.{column}" for column in _of_total(method)]
     added = " + ".join(f"COALESCE({column}, 0)" for column in columns)
     return f"CASE WHEN COALESCE({', '.join(columns)}) IS NULL THEN NULL ELSE {added} END"

@@ -47,11 +47,13 @@ _CANDIDATES = {
         )
     }
     UNION ALL
-    SELECT 'resource_directory', member.directory_id, 'miscellaneous', member.directory_id, 4,
-           range_agg(daterange(member.valid_from, member.valid_to)) * {WINDOW}
-    FROM accounts_accountmembership member
-    WHERE member.superseded_by_id IS NULL AND {DIRECT.format("gathered")}
-    GROUP BY member.directory_id
+    -- Thousands of stays are of a few spans.
+    SELECT 'resource_directory', stay.directory_id, 'miscellaneous', stay.directory_id, 4,
+           range_agg(daterange(stay.valid_from, stay.valid_to)) * {WINDOW}
+    FROM (SELECT DISTINCT member.directory_id, member.valid_from, member.valid_to
+          FROM accounts_accountmembership member
+          WHERE member.superseded_by_id IS NULL AND {DIRECT.format("gathered")}) AS stay
+    GROUP BY stay.directory_id
     UNION ALL
     {_DIRECTLY.format(kind="resource_directory", array="ungrouped")}""",  # noqa: S608 fixed texts
     Kind.MISCELLANEOUS: _DIRECTLY.format(kind="miscellaneous", array="miscellaneous"),
@@ -84,22 +86,25 @@ parent AS MATERIALIZED (
 ), {KNOWN_NODE.format(nodes="parent").strip().replace("known_node", "known_parent")}, own AS MATERIALIZED (
     SELECT role.node_kind, role.node_id, range_agg(daterange(role.valid_from, role.valid_to)) AS months,
            range_agg(daterange(role.valid_from, role.valid_to)) FILTER (WHERE role.visible) AS visible_months
-    FROM (SELECT node_kind, node_id, valid_from, valid_to, true AS visible
-          FROM accounts_viewer_roots(%(viewer)s, %(now)s, 'see')
+    FROM (SELECT root.node_kind, root.node_id, root.valid_from, root.valid_to, true AS visible
+          FROM accounts_viewer_spans(%(viewer)s, %(now)s, 'see') AS root
+          WHERE (root.node_kind, root.node_id) IN (SELECT candidate.kind, candidate.node_id FROM candidate)
           UNION ALL
           SELECT above.node_kind, above.node_id, above.valid_from, above.valid_to, false
           FROM (SELECT candidate.kind, array_agg(candidate.node_id) AS nodes FROM candidate GROUP BY candidate.kind
-                UNION ALL
-                SELECT 'account', NULL WHERE %(gathered)s::bigint[] <> '{{{{}}}}') AS each
+               ) AS each
           CROSS JOIN LATERAL accounts_viewer_explorable(%(viewer)s, %(now)s, each.kind, each.nodes) AS above) AS role
     WHERE role.valid_from < role.valid_to
     GROUP BY role.node_kind, role.node_id
 ), loose AS MATERIALIZED (
     -- Accounts known by a role of their own that stand directly under a directory: they make Miscellaneous known.
-    SELECT member.directory_id, range_agg(own.months * datemultirange(daterange(member.valid_from, member.valid_to)))
+    SELECT member.directory_id,
+           range_agg(daterange(known.valid_from, known.valid_to) * daterange(member.valid_from, member.valid_to))
                AS months
-    FROM own JOIN accounts_accountmembership member ON member.account_id = own.node_id
-    WHERE own.node_kind = 'account' AND member.superseded_by_id IS NULL
+    FROM accounts_viewer_explorable(%(viewer)s, %(now)s, 'account', NULL) AS known
+    JOIN accounts_accountmembership member ON member.account_id = known.node_id
+    WHERE %(gathered)s::bigint[] <> '{{{{}}}}' AND known.valid_from < known.valid_to
+        AND member.superseded_by_id IS NULL
         AND member.directory_id = ANY(%(gathered)s::bigint[]) AND member.group_id IS NULL
     GROUP BY member.directory_id
 ), {{child}} AS MATERIALIZED (

@@ -22,6 +22,7 @@ from allocation.selectors.facts import (
     count_accounts,
     count_accounts_of_each,
     facts,
+    grain_of,
 )
 from allocation.selectors.spans import Granularity, Span, grouped
 from allocation.selectors.statuses import Figure, Presence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from allocation.policies import Question
     from allocation.selectors.emissions import Series
+    from allocation.selectors.facts import Facts
 
 MAX_LEDGER_ACCOUNTS = 500
 QUALITIES = (
@@ -232,16 +234,29 @@ class CubeResult:
 # By emissions a page is cut by totals alone, before all columns are added up and names are looked up: a cube has many
 # more rows than a page. Rows that tie with the last of the page, or with the row that it follows, stay until labels
 # decide.
-_CHOSEN = """
-, ranked AS (
+_CHOSEN = """{alone}
+, ranked AS ({as_they_are}
     SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE(sum({row_total}), -1) AS total_ug{told}
-    FROM fact{joins}
+    FROM fact{joins}{added_up}
     GROUP BY 1, 2{numbers}
 ), largest AS (
     {largest}
 ), chosen AS (
     {chosen}
 )"""
+# Where no two parts of a node are of one provider, each row of a container is a row of the cube: nothing is to be added
+# up, and sorting thousands of rows to find that out takes longer than reading them.
+_ALONE = """
+, alone AS MATERIALIZED (
+    SELECT NOT EXISTS (
+        SELECT FROM ({parts}) AS part GROUP BY part.key, part.provider_id HAVING count(*) > 1) AS are
+)"""
+_PART = "SELECT key, provider_id FROM {}"
+_AS_THEY_ARE = """
+    SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE({row_total}, -1) AS total_ug
+    FROM fact{joins} WHERE (SELECT are FROM alone)
+    UNION ALL"""
+_ADDED_UP = " WHERE NOT (SELECT are FROM alone)"
 _TIED = "SELECT * FROM ranked line WHERE ({there}) AND line.total_ug = %(after_value)s\n    UNION ALL "
 _LARGEST = """
     {tied}(SELECT * FROM ranked line WHERE ({there}){below} ORDER BY total_ug DESC FETCH FIRST %(limit)s ROWS WITH TIES)
@@ -332,7 +347,7 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
     params = begun.params | {"limit": page.limit, "fiscal": grouping.fiscal_start - 1}
     if page.after:
         params |= dict(zip(("after_value", "after_label"), page.after, strict=True))
-    found = rows_of(begun.text + _statement(grouping, page, several=len(nodes) > 1), params)
+    found = rows_of(begun.text + _statement(begun, grouping, page, several=len(nodes) > 1), params)
     if series is None:
         series = by_month(question=question, nodes=nodes, restricted=restricted)
     spans = {node: _spans(of_node, grouping) for node, of_node in series.items()}
@@ -355,7 +370,7 @@ def _detail(wanted: frozenset[Dimension]) -> Detail:
     return Detail.GROUP if Dimension.ACCOUNT_GROUP in wanted else Detail.NODE
 
 
-def _statement(grouping: Grouping, page: CubePage, *, several: bool) -> str:
+def _statement(begun: Facts, grouping: Grouping, page: CubePage, *, several: bool) -> str:
     wanted = frozenset(grouping.dimensions)
     recipes = [(f"d{number}", f"t{number}", _RECIPES[one]) for number, one in enumerate(grouping.dimensions)]
     after, order = _ORDERS[page.order]
@@ -377,7 +392,7 @@ def _statement(grouping: Grouping, page: CubePage, *, several: bool) -> str:
     by_emissions = page.order is CubeOrder.EMISSIONS_DESC
     return _CUBE.format(
         **parts,
-        chosen=_chosen(grouping, page, parts, several=several) if by_emissions else "",
+        chosen=_chosen(begun, grouping, page, parts, several=several) if by_emissions else "",
         of_chosen=_of_chosen(grouping, parts, [(d, recipe.key) for d, _, recipe in recipes]) if by_emissions else "",
         zero="COALESCE(location.zero_emission, false)" if wanted & _PLACES else "false",
         sums=_picked_sums(wanted),
@@ -393,14 +408,20 @@ def _statement(grouping: Grouping, page: CubePage, *, several: bool) -> str:
     )
 
 
-def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str], *, several: bool) -> str:
+def _chosen(begun: Facts, grouping: Grouping, page: CubePage, parts: dict[str, str], *, several: bool) -> str:
     wanted = frozenset(grouping.dimensions)
     amounts_of = "picked" if wanted & _PICKED else "fact"
     largest, chosen = (_LARGEST_OF_EACH, _PAGE_OF_EACH) if page.each and several else (_LARGEST, _PAGE)
     there = _NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true"
+    total = total_sql("picked", page.method) if wanted & _PICKED else begun.total_sql(page.method)
+    may_stand_alone = begun.keeps_totals and _keeps_all(begun, grouping)
+    alone = _ALONE.format(parts=" UNION ALL ".join(map(_PART.format, sorted(begun.parts))))
     return _CHOSEN.format(
         **parts,
-        row_total=total_sql(amounts_of, page.method),
+        alone=alone if may_stand_alone else "",
+        as_they_are=_AS_THEY_ARE.format(**parts, row_total=total) if may_stand_alone else "",
+        added_up=_ADDED_UP if may_stand_alone else "",
+        row_total=total,
         told=_TOLD.format(amounts_of) if there != "true" else "",
         largest=largest.format(
             there=there,
@@ -411,6 +432,19 @@ def _chosen(grouping: Grouping, page: CubePage, parts: dict[str, str], *, severa
             named=f"(SELECT line.*, {parts['label']} AS label FROM largest line) AS named",  # noqa: S608 fixed texts
             **parts,
         ).strip(),
+    )
+
+
+def _keeps_all(begun: Facts, grouping: Grouping) -> bool:
+    """Whether rows are told apart by all that facts of containers are told apart by."""
+    wanted = frozenset(grouping.dimensions)
+    kept = grain_of(services=Dimension.SERVICE in wanted, clusters=Dimension.CLUSTER in wanted)
+    return (
+        grouping.granularity is Granularity.MONTH
+        and not grouping.together
+        and bool(wanted)
+        and wanted <= {Dimension.PROVIDER, Dimension.SERVICE, Dimension.CLUSTER}
+        and begun.params["grain"] == kept
     )
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accounts.statements import rows_of
 from allocation.policies import JOINED, LEFT, View, visible_parts
-from allocation.selectors.amounts import COLUMNS, ledger_sums_sql
+from allocation.selectors.amounts import COLUMNS, KEPT_TOTALS, ledger_sums_sql, total_sql
 from allocation.selectors.published_tree import members_then
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from allocation.policies import Asked, Question
+    from allocation.selectors.amounts import Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,20 @@ def grain_of(*, services: bool, clusters: bool) -> int:
 
 
 class Facts(NamedTuple):
-    """The beginning of a statement (`WITH ...`, no comma at its end) and its parameters."""
+    """The beginning of a statement (`WITH ...`, no comma at its end) and its parameters.
+
+    `keeps_totals`: all facts are of containers, which keep their totals. `parts`: the CTEs of what is added up.
+    """
 
     text: str
     params: dict[str, Any]
+    keeps_totals: bool
+    parts: frozenset[str]
+
+    def total_sql(self, method: Method) -> str:
+        """Write the total of a fact in micrograms: the one that is kept with it, or worked out."""
+        kept = f"fact.{KEPT_TOTALS[method]}"
+        return kept if self.keeps_totals else f"COALESCE({kept}, {total_sql('fact', method)})"
 
 
 class Detail(enum.IntEnum):
@@ -54,13 +65,17 @@ class Detail(enum.IntEnum):
     RESOURCE_GROUP = 3
 
 
-_AMOUNTS = ", ".join(f"total.{column}" for column in COLUMNS)
-_SIGNED = ", ".join(f"part.sign * total.{column} AS {column}" for column in COLUMNS)
+# Rows of containers keep their totals; of the others they are worked out where they are needed.
+_KEPT = tuple(KEPT_TOTALS.values())
+_NOT_KEPT = "".join(f", NULL::numeric AS {column}" for column in _KEPT)
+_AMOUNTS = ", ".join(f"total.{column}" for column in (*COLUMNS, *_KEPT))
+_SIGNED = ", ".join(f"part.sign * total.{column} AS {column}" for column in (*COLUMNS, *_KEPT))
+_OF_ACCOUNTS = ", ".join(f"total.{column}" for column in COLUMNS) + _NOT_KEPT
 
 # Every branch has these columns. `= ANY` with a constant array lets the planner leave out the partitions of all other
 # publications and runs. Months are joined last, behind a fence (OFFSET 0): joined first, each month would look into
 # the partitions of all.
-_READ_AMOUNTS = ", ".join(f"read.{column}" for column in COLUMNS)
+_READ_AMOUNTS = ", ".join(f"read.{column}" for column in (*COLUMNS, *_KEPT))
 _ROLLUP = """
     SELECT read.key, pin.provider_id, pin.publication_id, pin.run_id, pin.month, read.service_id, read.cluster_id,
            read.group_id, read.account_id, NULL::bigint AS resource_group_id, NULL::smallint AS quality, {read}
@@ -232,7 +247,8 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS, twice: bool = 
 
     Returns:
         The CTEs of `visible_parts` and `fact`: key, provider_id, publication_id, run_id, month, service_id, cluster_id,
-        group_id, account_id, resource_group_id, quality and `COLUMNS`. Several rows may have the same dimensions.
+        group_id, account_id, resource_group_id, quality, `COLUMNS`, and the values of `KEPT_TOTALS`, null where they
+        are not kept. Several rows may have the same dimensions.
     """
     parts = visible_parts(question, asked)
     # As-is, groups are those of today, and as-of those of the publication: each account's, found through the account.
@@ -248,7 +264,8 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS, twice: bool = 
     if question.view is View.AS_IS:
         text = f"{parts.text}{before}, found AS ({' UNION ALL '.join(branches)}), {_REGROUPED}"
     grain = grain_of(services=cut.keeps_services, clusters=cut.keeps_clusters)
-    return Facts(text, parts.params | _filter_params(cut.restricted) | {"grain": grain})
+    keeps_totals = question.view is not View.AS_IS and detail in _BY_CONTAINER and parts.names <= _SAME.keys()
+    return Facts(text, parts.params | _filter_params(cut.restricted) | {"grain": grain}, keeps_totals, parts.names)
 
 
 # Today's group of an account stands for its group, where the viewer knows today's tree. Where accounts are told apart,
@@ -260,7 +277,7 @@ _REGROUPED = f"""fact AS (
     SELECT found.key %% {JOINED} AS key, found.provider_id, found.publication_id, found.run_id, found.month,
            found.service_id, found.cluster_id,
            CASE WHEN regrouped.key IS NULL THEN found.group_id ELSE today.group_id END AS group_id,
-           found.account_id, found.resource_group_id, found.quality, {_REGROUPED_AMOUNTS}
+           found.account_id, found.resource_group_id, found.quality, {_REGROUPED_AMOUNTS}{_NOT_KEPT}
     FROM found
     LEFT JOIN regrouped ON regrouped.key = found.key %% {JOINED}
     LEFT JOIN accounts_accountmembership today ON today.account_id = found.account_id
@@ -284,7 +301,8 @@ def _of_nodes(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
         if part in wanted
     ]
     if "part_account" in wanted:
-        branches.append(_ROLLUP.format(**_accounts_of("part_account"), **nothing, restricted=restricted))
+        of_accounts = nothing | {"amounts": _OF_ACCOUNTS}
+        branches.append(_ROLLUP.format(**_accounts_of("part_account"), **of_accounts, restricted=restricted))
     if "part_resource_group" in wanted:
         branches.append(_ledger("part_resource_group", cut))
     return "", branches
@@ -315,7 +333,7 @@ def _of_groups(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
         )
     if "part_account" in wanted:
         before += f", stay AS MATERIALIZED ({_MEMBERS['part_account']})"
-        found = {"group": "part.group_id", "account": "NULL::bigint", "amounts": _AMOUNTS, "restricted": restricted}
+        found = {"group": "part.group_id", "account": "NULL::bigint", "amounts": _OF_ACCOUNTS, "restricted": restricted}
         branches.append(_ROLLUP.format(**_accounts_of("stay"), **found))
     if "part_resource_group" in wanted:
         before += f", loose_stay AS MATERIALIZED ({_LOOSE})"
@@ -334,7 +352,7 @@ def _members(wanted: Collection[str], *, as_of: bool) -> str:
 def _of_accounts(wanted: frozenset[str], cut: Cut, members: str) -> tuple[str, list[str]]:
     before, branches = members, []
     if members:
-        found = {"group": "part.group_id", "account": "part.account_id", "amounts": _AMOUNTS}
+        found = {"group": "part.group_id", "account": "part.account_id", "amounts": _OF_ACCOUNTS}
         branches.append(_ROLLUP.format(**_ALL_ACCOUNTS, **found, part="member", restricted=_conditions(cut.restricted)))
     if "part_resource_group" in wanted:
         before += f", loose_stay AS MATERIALIZED ({_LOOSE})"
@@ -376,7 +394,7 @@ def _ledger(  # noqa: PLR0913 one flag for each column
         service="read.service_id" if cut.keeps_services else "NULL::bigint",
         cluster="read.cluster_id" if cut.keeps_clusters else "NULL::bigint",
         quality="read.quality" if cut.quality else "NULL::smallint",
-        amounts=ledger_sums_sql("read"),
+        amounts=ledger_sums_sql("read") + _NOT_KEPT,
         restricted=_conditions(cut.restricted),
     )
 

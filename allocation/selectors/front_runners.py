@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from accounts.statements import rows_of
 from allocation.policies import Kind, View
-from allocation.selectors.amounts import sums_of_total_sql, total_sql
+from allocation.selectors.amounts import KEPT_TOTALS
 from allocation.selectors.child_page import ORDERS, ChildOrder
 from allocation.selectors.facts import facts
 
@@ -38,10 +38,10 @@ WITH pin AS MATERIALIZED (
     SELECT pin.publication_id, top.group_id, top.total_ug
     FROM pin
     CROSS JOIN LATERAL (
-        SELECT total.group_id, {total} AS total_ug
+        SELECT total.group_id, total.{total} AS total_ug
         FROM allocation_containertotal total
         WHERE total.publication_id = pin.publication_id AND {below} AND total.grain = 0 AND total.group_id IS NOT NULL
-        ORDER BY total.parent_id, {total} DESC NULLS LAST
+        ORDER BY total.parent_id, total.{total} DESC NULLS LAST
         LIMIT %(depth)s
     ) AS top
     WHERE (SELECT accounts_is_operator(%(viewer)s) OR EXISTS (
@@ -61,9 +61,9 @@ _BELOW: Final = {
 }
 _RANKED: Final = """
 , amount AS MATERIALIZED (
-    SELECT fact.key, {sums} FROM fact GROUP BY fact.key
+    SELECT fact.key, sum({total}) AS total_ug FROM fact GROUP BY fact.key
 ), line AS (
-    SELECT child.kind, child.kind_rank, child.node_id, COALESCE({total}, -1) AS total_ug
+    SELECT child.kind, child.kind_rank, child.node_id, COALESCE(amount.total_ug, -1) AS total_ug
     FROM child LEFT JOIN amount ON amount.key = child.key
 )
 SELECT array_agg(chosen.node_id) FILTER (WHERE chosen.kind = 'account_group'),
@@ -102,7 +102,7 @@ def _are_led(question: Question, candidates: Candidates, page: ChildPage) -> boo
 
 def _leaders(question: Question, candidates: Candidates, page: ChildPage, depth: int) -> FrontRunners | None:
     (parent,) = candidates.parents
-    text = _LEADERS.format(total=total_sql("total", page.method), below=_BELOW[parent.kind])
+    text = _LEADERS.format(total=KEPT_TOTALS[page.method], below=_BELOW[parent.kind])
     params = question.params() | {"parent": parent.id, "parent_kind": parent.kind.value, "depth": depth}
     ((groups, bound_ug),) = rows_of(text, params)
     return FrontRunners(replace(candidates, groups=groups), int(bound_ug)) if groups else None
@@ -113,8 +113,7 @@ def _ranked(question: Question, candidates: Candidates, page: ChildPage) -> Cand
     after, order = ORDERS[page.order]
     begun = facts(question, asked=asked)
     ranked = _RANKED.format(
-        sums=sums_of_total_sql("fact", page.method),
-        total=total_sql("amount", page.method),
+        total=begun.total_sql(page.method),
         after=after if page.after else "",
         order=order,
     )

@@ -293,7 +293,8 @@ def _copy(  # noqa: PLR0913, PLR0917 what a copy consists of
     """Copy rows with other keys (None = the default of the column) and multiplied amounts."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+            "SELECT attname FROM pg_attribute"
+            " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
             [source],
         )
         columns = [row[0] for row in cursor.fetchall() if keys.get(row[0], times) is not None]

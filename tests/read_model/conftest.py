@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,4 +27,6 @@ def built_world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> It
 @pytest.fixture
 def world(built_world: World, db: None) -> World:  # noqa: ARG001 a savepoint for each test
     """The world, as it was built; what a test changes is undone."""
-    return copy.copy(built_world)
+    return replace(
+        built_world, **{each.name: copy.copy(getattr(built_world, each.name)) for each in fields(built_world)}
+    )

@@ -16,7 +16,7 @@ from allocation.selectors.spans import Granularity
 from tests.factories.hierarchy import month
 from tests.read_model.oracle import Oracle
 from tests.read_model.test_by_month import NODES, PEOPLE, key, question
-from tests.read_model.world import METHOD_LINES, World
+from tests.read_model.world import ACCOUNTS, METHOD_LINES, World, publish_month
 
 if TYPE_CHECKING:
     from tests.read_model.world import Leaf
@@ -113,7 +113,11 @@ def test_each_dimension(world: World, dimension: Dimension) -> None:
 
 
 COMBINATIONS = [
+    # Rows of containers as they stand, where a node is seen in one part of each provider.
     Grouping((Dimension.SERVICE, Dimension.CLUSTER), Granularity.MONTH),
+    Grouping((Dimension.SERVICE,), Granularity.MONTH),
+    Grouping((Dimension.PROVIDER, Dimension.CLUSTER), Granularity.MONTH),
+    Grouping((Dimension.PROVIDER,), Granularity.MONTH),
     Grouping((Dimension.ACCOUNT, Dimension.SERVICE_CATEGORY), Granularity.QUARTER),
     Grouping((Dimension.ACCOUNT_GROUP, Dimension.COUNTRY), Granularity.YEAR, 4),
     Grouping((Dimension.SCOPE, Dimension.REGION, Dimension.PROVIDER), Granularity.YEAR),
@@ -162,8 +166,9 @@ def test_filters_apply_to_every_detail(world: World) -> None:
         Grouping((Dimension.ACCOUNT, Dimension.SERVICE), Granularity.QUARTER),
         # Lines that this method does not add up have no total: many rows that only their labels tell apart.
         Grouping((Dimension.ACCOUNT, Dimension.LINE)),
+        Grouping((Dimension.SERVICE, Dimension.CLUSTER), Granularity.MONTH),
     ],
-    ids=["no two alike", "many alike"],
+    ids=["no two alike", "many alike", "as they stand"],
 )
 def test_pages_are_the_cut_up_whole(world: World, grouping: Grouping, order: CubeOrder) -> None:
     asked = question(world, "owner")
@@ -187,6 +192,25 @@ def test_pages_are_the_cut_up_whole(world: World, grouping: Grouping, order: Cub
     else:
         spans = [row.span.label for row in whole if row.span]
         assert spans == sorted(spans)
+
+
+def test_directories_of_one_provider_are_added_up_before_rows_are_ranked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.directory("harbour", provider="p", enterprise="acme")
+    world.account("easterner", provider="p")
+    world.member("easterner", directory="harbour")
+    world.close_tree()
+    monkeypatch.setitem(ACCOUNTS, "p", (*ACCOUNTS["p"], "easterner"))
+    publish_month(world, "p", month("2025-05"))
+    grouping = Grouping((Dimension.SERVICE, Dimension.CLUSTER), Granularity.MONTH)
+    node = ("enterprise_parent", "acme")
+    want = sorted(wanted(world, "owner", node, grouping, Method.MARKET_BASED).values(), reverse=True)
+    asked = question(world, "owner", until="2025-06")
+    for limit in range(1, len(want) + 1):
+        page = CubePage(limit, Method.MARKET_BASED)
+        rows = cube.cube(question=asked, nodes=[key(world, *node)], grouping=grouping, page=page).rows
+        assert [row.figure.ug(Method.MARKET_BASED) for row in rows] == want[:limit]
 
 
 def test_the_ledger_of_a_large_node_is_not_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

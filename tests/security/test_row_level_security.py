@@ -154,9 +154,9 @@ def test_partitions_are_closed_to_the_web_role(world: World) -> None:
 
 
 @pytest.mark.parametrize("table", PROTECTED)
-@pytest.mark.parametrize("change", ["DELETE FROM {}", "UPDATE {} SET id = id", "INSERT INTO {} SELECT * FROM {}"])
+@pytest.mark.parametrize("change", ["DELETE FROM {}", "UPDATE {} SET id = id", "INSERT INTO {} DEFAULT VALUES"])
 def test_numbers_are_read_only_to_the_web_role(world: World, table: str, change: str) -> None:
-    refused(world, change.format(table, table))
+    refused(world, change.format(table))
 
 
 def test_sums_of_usage_are_nothing_to_the_web_role(world: World) -> None:
