@@ -98,7 +98,7 @@ def create(partition: Partition) -> None:
         cursor.execute(
             sql.SQL(
                 "CREATE TABLE {table} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS,"
-                " CONSTRAINT {check} CHECK ({column} = {key}))"
+                " CONSTRAINT {check} CHECK ({column} = {key})) WITH (autovacuum_enabled = false)"
             ).format(**names)
         )
         # Every row has this key, so COPY need not repeat it.
@@ -121,13 +121,16 @@ def index(partition: Partition) -> None:
 
 
 def attach(partition: Partition) -> None:
-    """Let readers of the parent see the partition; nothing happens if they do already."""
+    """Let readers of the parent see the partition; nothing happens if they do already.
+
+    From now on it is vacuumed as any other table. Before, that would read and write it beside those who fill it.
+    """
     if is_attached(partition):
         return
+    names = _names(partition)
     with connection.cursor() as cursor:
-        cursor.execute(
-            sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES IN ({key})").format(**_names(partition))
-        )
+        cursor.execute(sql.SQL("ALTER TABLE {table} RESET (autovacuum_enabled)").format(**names))
+        cursor.execute(sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES IN ({key})").format(**names))
 
 
 def drop(partition: Partition) -> None:

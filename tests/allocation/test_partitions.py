@@ -1,0 +1,38 @@
+"""Partitions are left alone while they are filled, and kept like other tables once readers see them."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+
+from allocation.services import partitions
+from allocation.services.partitions import PartitionInUseError
+
+pytestmark = pytest.mark.django_db
+LEDGER = partitions.ledger_of(987_654)
+
+
+def options() -> list[str] | None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE oid = %s::regclass", [LEDGER.table])
+        return cursor.fetchone()[0]
+
+
+def test_a_partition_is_vacuumed_from_when_readers_see_it() -> None:
+    partitions.create(LEDGER)
+    assert options() == ["autovacuum_enabled=false"]
+    partitions.attach(LEDGER)
+    assert options() is None
+
+
+def test_a_partition_that_readers_see_is_not_made_again() -> None:
+    partitions.create(LEDGER)
+    partitions.create(LEDGER)
+    assert not partitions.is_attached(LEDGER)
+    partitions.attach(LEDGER)
+    partitions.attach(LEDGER)
+    assert partitions.is_attached(LEDGER)
+    with pytest.raises(PartitionInUseError):
+        partitions.create(LEDGER)
+    partitions.drop(LEDGER)
+    assert not partitions.exists(LEDGER)
