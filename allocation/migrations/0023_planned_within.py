@@ -5,6 +5,8 @@ keys of row-level security were planned each time, seven milliseconds. What is e
 parameters whatever the setting.
 """
 
+from importlib import import_module
+
 from django.db import migrations
 
 TOTALS = """
@@ -20,18 +22,8 @@ BEGIN
     END IF;
 END $$;
 """
-BEFORE = """
-CREATE OR REPLACE FUNCTION allocation_account_totals(accounts bigint[], runs bigint[], wanted_grain smallint)
-RETURNS SETOF allocation_accounttotal
-LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan AS $$
-BEGIN
-    IF cardinality(accounts) > 0 AND cardinality(runs) > 0 THEN
-        RETURN QUERY
-        SELECT total.* FROM allocation_accounttotal total
-        WHERE total.run_id = ANY(runs) AND total.account_id = ANY(accounts) AND total.grain = wanted_grain;
-    END IF;
-END $$;
-"""
+_BEFORE = import_module("allocation.migrations.0022_totals_of_given_accounts")
+BEFORE = _BEFORE.TOTALS.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
 
 
 class Migration(migrations.Migration):

@@ -8,34 +8,28 @@ from importlib import import_module
 
 from django.db import migrations
 
-_METHODS = import_module("allocation.migrations.0018_order_of_children")._METHODS
+_ORDER = import_module("allocation.migrations.0018_order_of_children")
 _COLUMNS = {"location": "total_lbm_ug", "market": "total_mbm_ug"}
+_TOTALS = {name: _ORDER.total_of(lines) for name, lines in _ORDER.METHODS.items()}
 
 
-def _total(lines: tuple[str, ...]) -> str:
-    columns = [f"{line}_ug" for line in lines]
-    added = " + ".join(f"COALESCE({column}, 0)" for column in columns)
-    return f"CASE WHEN COALESCE({', '.join(columns)}) IS NULL THEN NULL ELSE {added} END"
-
-
-def _index(name: str, total: str) -> str:
-    return f"""
-DROP INDEX container_total_by_{name};
-CREATE INDEX container_total_by_{name} ON allocation_containertotal
-    (publication_id, directory_id, parent_id, {total} DESC NULLS LAST) WHERE grain = 0 AND group_id IS NOT NULL;"""
+def _ordered_by(totals: dict[str, str]) -> str:
+    return "".join(
+        f"\nDROP INDEX container_total_by_{name};{_ORDER.index_by(name, total)}" for name, total in totals.items()
+    )
 
 
 # Both in one statement: the table is written anew once.
 _ADDED = ", ".join(
-    f"ADD COLUMN {_COLUMNS[name]} numeric GENERATED ALWAYS AS ({_total(lines)}) STORED" for name, lines in _METHODS.items()
+    f"ADD COLUMN {_COLUMNS[name]} numeric GENERATED ALWAYS AS ({total}) STORED" for name, total in _TOTALS.items()
 )
 FORWARDS = f"""
 ALTER TABLE allocation_containertotal {_ADDED};
-{"".join(_index(name, _COLUMNS[name]) for name in _METHODS)}
+{_ordered_by(_COLUMNS)}
 ANALYZE allocation_containertotal;
 """
 BACKWARDS = f"""
-{"".join(_index(name, f"({_total(lines)})") for name, lines in _METHODS.items())}
+{_ordered_by({name: f"({total})" for name, total in _TOTALS.items()})}
 ALTER TABLE allocation_containertotal DROP COLUMN total_lbm_ug, DROP COLUMN total_mbm_ug;
 """
 
