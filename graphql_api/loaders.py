@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from allocation.selectors.assurance import VerificationStatement
     from allocation.selectors.child_page import ChildPage
     from allocation.selectors.children import Child
-    from allocation.selectors.cube import CubePage, CubeRow, Dimension
+    from allocation.selectors.cube import CubePage, CubeRow
+    from allocation.selectors.dimensions import Dimension
     from allocation.selectors.emissions import Series
     from allocation.selectors.facts import EmissionsFilter
     from allocation.selectors.methodologies import Methodology

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accounts.months import multirange
 from accounts.statements import rows_of
-from allocation.policies import Kind, NodeKey, asked_for
+from allocation.policies import NodeKey, asked_for
 from allocation.selectors.amounts import COLUMNS, LINES, Amounts, Method, sums_sql, total_sql
+from allocation.selectors.dimensions import LEDGER, PICKED, PLACES, RECIPES, SERVICES, Dimension
 from allocation.selectors.emissions import by_month
 from allocation.selectors.facts import (
     NO_FILTER,
@@ -51,120 +52,11 @@ class TooManyAccounts(ValueError):  # noqa: N818 an answer to a question, not a 
     """Resource groups and qualities stand in the ledger, which is not read for so many accounts at once."""
 
 
-class Dimension(enum.StrEnum):
-    """What rows can be grouped by, besides time."""
-
-    PROVIDER = "provider"
-    SERVICE = "service"
-    SERVICE_CATEGORY = "service_category"
-    COUNTRY = "country"
-    REGION = "region"
-    CLUSTER = "cluster"
-    ACCOUNT_GROUP = "account_group"
-    ACCOUNT = "account"
-    RESOURCE_GROUP = "resource_group"
-    SCOPE = "scope"
-    LINE = "line"
-    QUALITY = "quality"
-
-
 class CubeOrder(enum.StrEnum):
     """How rows are sorted: by size, or by time and then by names."""
 
     EMISSIONS_DESC = "emissions_desc"
     KEY_ASC = "key_asc"
-
-
-class _Recipe(NamedTuple):
-    """How a dimension is written in SQL: the key over `fact`, and its code, name and two details over `line`.
-
-    `before` is what has to be said between `line` and `join`.
-    """
-
-    key: str
-    code: str
-    name: str
-    join: str = ""
-    node: Kind | None = None
-    provider: str = "NULL"
-    kind: str = "NULL"
-    before: str = ""
-
-
-# `{d}` is the dimension's key in `line`, `{t}` an alias of its own.
-_LOCATED = "CASE WHEN location.kind = 'edge' THEN '' ELSE COALESCE(location.{}, '') END"
-_PLACE_NAME = "CASE WHEN {code} <> '' THEN {code} ELSE 'Global services' END"
-_RECIPES = {
-    Dimension.PROVIDER: _Recipe(
-        "fact.provider_id",
-        "{t}.code",
-        "COALESCE(NULLIF({t}.name, ''), {t}.code)",
-        "JOIN accounts_provider {t} ON {t}.id = line.{d}",
-        provider="{t}.code",
-    ),
-    Dimension.SERVICE: _Recipe(
-        "fact.service_id",
-        "{t}.code",
-        "COALESCE(NULLIF({t}.name, ''), {t}.code)",
-        "JOIN allocation_service {t} ON {t}.id = line.{d} JOIN accounts_provider {t}p ON {t}p.id = {t}.provider_id",
-        provider="{t}p.code",
-        kind="NULLIF({t}.category, '')",
-    ),
-    Dimension.SERVICE_CATEGORY: _Recipe(
-        "COALESCE(category_of.category, '')", "line.{d}", "COALESCE(NULLIF(line.{d}, ''), 'Without category')"
-    ),
-    Dimension.COUNTRY: _Recipe(_LOCATED.format("country"), "line.{d}", _PLACE_NAME.format(code="line.{d}")),
-    Dimension.REGION: _Recipe(
-        f"fact.provider_id || ':' || {_LOCATED.format('region')}",
-        "substr(line.{d}, strpos(line.{d}, ':') + 1)",
-        _PLACE_NAME.format(code="substr(line.{d}, strpos(line.{d}, ':') + 1)"),
-        "JOIN accounts_provider {t} ON {t}.id = split_part(line.{d}, ':', 1)::bigint",
-        provider="{t}.code",
-    ),
-    Dimension.CLUSTER: _Recipe(
-        "fact.cluster_id",
-        "{t}.code",
-        "COALESCE(NULLIF({t}l.name, ''), {t}.code)",
-        "JOIN allocation_cluster {t} ON {t}.id = line.{d} JOIN accounts_provider {t}p ON {t}p.id = {t}.provider_id"
-        " LEFT JOIN {t}l ON {t}l.cluster_id = line.{d}",
-        provider="{t}p.code",
-        kind="{t}l.kind",
-        # Looked up for each cluster once, not for each row.
-        before=", {t}l AS MATERIALIZED (SELECT latest.* FROM (SELECT DISTINCT line.{d} AS id FROM line) AS cluster"
-        " CROSS JOIN LATERAL (SELECT located.cluster_id, located.name, located.kind"
-        " FROM allocation_runlocation located"
-        " WHERE located.cluster_id = cluster.id AND located.run_id = ANY(%(runs)s::bigint[])"
-        " ORDER BY located.run_id DESC LIMIT 1) AS latest)",
-    ),
-    Dimension.ACCOUNT_GROUP: _Recipe(
-        "COALESCE(fact.group_id, 0)",
-        "COALESCE({t}.external_id, '')",
-        "COALESCE({t}.name, 'Miscellaneous')",
-        "LEFT JOIN accounts_accountgroup {t} ON {t}.id = line.{d}",
-        Kind.ACCOUNT_GROUP,
-    ),
-    Dimension.ACCOUNT: _Recipe(
-        "fact.account_id",
-        "{t}.external_id",
-        "COALESCE(NULLIF({t}.name, ''), {t}.external_id)",
-        "JOIN accounts_account {t} ON {t}.id = line.{d}",
-        Kind.ACCOUNT,
-    ),
-    Dimension.RESOURCE_GROUP: _Recipe(
-        "fact.resource_group_id",
-        "{t}.code",
-        "COALESCE(NULLIF({t}.name, ''), {t}.code)",
-        "JOIN accounts_resourcegroup {t} ON {t}.id = line.{d}",
-        Kind.RESOURCE_GROUP,
-    ),
-    Dimension.SCOPE: _Recipe("picked.number", "line.{d}::text", "'Scope ' || line.{d}"),
-    Dimension.LINE: _Recipe("picked.number", "line.{d}::text", "line.{d}::text"),
-    Dimension.QUALITY: _Recipe("fact.quality", "line.{d}::text", "line.{d}::text"),
-}
-_SERVICES = frozenset({Dimension.SERVICE, Dimension.SERVICE_CATEGORY})
-_PLACES = frozenset({Dimension.COUNTRY, Dimension.REGION, Dimension.CLUSTER})
-_LEDGER = frozenset({Dimension.RESOURCE_GROUP, Dimension.QUALITY})
-_PICKED = frozenset({Dimension.SCOPE, Dimension.LINE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,17 +220,17 @@ def cube(  # noqa: PLR0913 the series spares two statements where it is known
     wanted = frozenset(grouping.dimensions)
     asked = asked_for(nodes, question.view)
     refused: frozenset[NodeKey] = frozenset()
-    if wanted & _LEDGER and page.each:
+    if wanted & LEDGER and page.each:
         refused = _refused(question, nodes)
         nodes = [node for node in nodes if node not in refused]
         if not nodes:
             return CubeResult([], series or {}, refused)
         asked = asked_for(nodes, question.view)
-    elif wanted & _LEDGER and count_accounts(question, asked=asked) > MAX_LEDGER_ACCOUNTS:
+    elif wanted & LEDGER and count_accounts(question, asked=asked) > MAX_LEDGER_ACCOUNTS:
         raise TooManyAccounts(MAX_LEDGER_ACCOUNTS)
     cut = Cut(
-        services=bool(wanted & _SERVICES),
-        clusters=bool(wanted & _PLACES),
+        services=bool(wanted & SERVICES),
+        clusters=bool(wanted & PLACES),
         detail=_detail(wanted),
         quality=Dimension.QUALITY in wanted,
         restricted=restricted,
@@ -363,7 +255,7 @@ def _refused(question: Question, nodes: Sequence[NodeKey]) -> frozenset[NodeKey]
 
 
 def _detail(wanted: frozenset[Dimension]) -> Detail:
-    if wanted & _LEDGER:
+    if wanted & LEDGER:
         return Detail.RESOURCE_GROUP
     if Dimension.ACCOUNT in wanted:
         return Detail.ACCOUNT
@@ -372,7 +264,7 @@ def _detail(wanted: frozenset[Dimension]) -> Detail:
 
 def _statement(begun: Facts, grouping: Grouping, page: CubePage, *, several: bool) -> str:
     wanted = frozenset(grouping.dimensions)
-    recipes = [(f"d{number}", f"t{number}", _RECIPES[one]) for number, one in enumerate(grouping.dimensions)]
+    recipes = [(f"d{number}", f"t{number}", RECIPES[one]) for number, one in enumerate(grouping.dimensions)]
     after, order = _ORDERS[page.order]
     columns = "".join(
         f", line.{d}::text, {r.code}, {r.name}, {r.provider}, {r.kind}".format(d=d, t=t) for d, t, r in recipes
@@ -394,7 +286,7 @@ def _statement(begun: Facts, grouping: Grouping, page: CubePage, *, several: boo
         **parts,
         chosen=_chosen(begun, grouping, page, parts, several=several) if by_emissions else "",
         of_chosen=_of_chosen(grouping, parts, [(d, recipe.key) for d, _, recipe in recipes]) if by_emissions else "",
-        zero="COALESCE(location.zero_emission, false)" if wanted & _PLACES else "false",
+        zero="COALESCE(location.zero_emission, false)" if wanted & PLACES else "false",
         sums=_picked_sums(wanted),
         total=total_sql("line", page.method),
         names="".join(f", {r.name}".format(d=d, t=t) for d, t, r in recipes),
@@ -410,10 +302,10 @@ def _statement(begun: Facts, grouping: Grouping, page: CubePage, *, several: boo
 
 def _chosen(begun: Facts, grouping: Grouping, page: CubePage, parts: dict[str, str], *, several: bool) -> str:
     wanted = frozenset(grouping.dimensions)
-    amounts_of = "picked" if wanted & _PICKED else "fact"
+    amounts_of = "picked" if wanted & PICKED else "fact"
     largest, chosen = (_LARGEST_OF_EACH, _PAGE_OF_EACH) if page.each and several else (_LARGEST, _PAGE)
     there = _NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true"
-    total = total_sql("picked", page.method) if wanted & _PICKED else begun.total_sql(page.method)
+    total = total_sql("picked", page.method) if wanted & PICKED else begun.total_sql(page.method)
     may_stand_alone = begun.keeps_totals and _keeps_all(begun, grouping)
     alone = _ALONE.format(parts=" UNION ALL ".join(map(_PART.format, sorted(begun.parts))))
     return _CHOSEN.format(
@@ -467,12 +359,12 @@ def _joins(wanted: frozenset[Dimension], method: Method) -> str:
     found = ""
     if Dimension.SERVICE_CATEGORY in wanted:
         found += " JOIN allocation_service category_of ON category_of.id = fact.service_id"
-    if wanted & _PLACES:
+    if wanted & PLACES:
         found += (
             " LEFT JOIN allocation_runlocation location"
             " ON location.run_id = fact.run_id AND location.cluster_id = fact.cluster_id"
         )
-    if wanted & _PICKED:
+    if wanted & PICKED:
         found += f" CROSS JOIN LATERAL ({_picked(wanted, method)}) AS picked"
     return found
 
@@ -494,7 +386,7 @@ def _picked(wanted: frozenset[Dimension], method: Method) -> str:
 
 
 def _picked_sums(wanted: frozenset[Dimension]) -> str:
-    return sums_sql("picked" if wanted & _PICKED else "fact")
+    return sums_sql("picked" if wanted & PICKED else "fact")
 
 
 _FIXED = 6
@@ -527,7 +419,7 @@ def _row(
 
 def _value(dimension: Dimension, cells: tuple[Any, ...]) -> Value:
     ident, code, name, provider, kind = cells
-    of_node = _RECIPES[dimension].node
+    of_node = RECIPES[dimension].node
     if dimension is Dimension.QUALITY:
         code = name = QUALITIES[int(ident)]
     node = NodeKey(of_node, int(ident)) if of_node is not None and ident != "0" else None

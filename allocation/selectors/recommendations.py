@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from allocation.models import RecommendationDismissal
 from allocation.selectors import locations
-from allocation.selectors.cube import CubePage, Dimension, Grouping, cube
+from allocation.selectors.cube import CubePage, Grouping, cube
+from allocation.selectors.dimensions import Dimension
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

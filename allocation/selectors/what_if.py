@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from allocation.selectors import locations
 from allocation.selectors.amounts import Method
-from allocation.selectors.cube import CubeOrder, CubePage, Dimension, Grouping, cube
+from allocation.selectors.cube import CubeOrder, CubePage, Grouping, cube
+from allocation.selectors.dimensions import Dimension
 from allocation.selectors.emissions import by_month
 from allocation.selectors.filters import FilterCodes, resolve
 from allocation.selectors.locations import IntensityKey

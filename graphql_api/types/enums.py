@@ -11,7 +11,8 @@ from allocation.policies import Kind, View
 from allocation.selectors.amounts import Method, Scope
 from allocation.selectors.child_page import ChildOrder
 from allocation.selectors.comparisons import Comparison
-from allocation.selectors.cube import CubeOrder, Dimension
+from allocation.selectors.cube import CubeOrder
+from allocation.selectors.dimensions import Dimension
 from allocation.selectors.explanations import Redaction
 from allocation.selectors.exports import ExportFormat, ExportLayout, ExportState
 from allocation.selectors.factors import FactorKind

@@ -9,7 +9,8 @@ import pytest
 from allocation.policies import View
 from allocation.selectors import emissions
 from allocation.selectors.amounts import Method
-from allocation.selectors.cube import CubePage, Dimension, Grouping, cube
+from allocation.selectors.cube import CubePage, Grouping, cube
+from allocation.selectors.dimensions import Dimension
 from allocation.selectors.statuses import Presence
 from tests.factories.hierarchy import month
 from tests.read_model.oracle import Oracle

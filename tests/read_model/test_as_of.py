@@ -12,7 +12,8 @@ from accounts.services.memberships import move_accounts
 from allocation.policies import Question, role_kinds
 from allocation.selectors import emissions, publications
 from allocation.selectors.amounts import Method
-from allocation.selectors.cube import CubePage, Dimension, Grouping, cube
+from allocation.selectors.cube import CubePage, Grouping, cube
+from allocation.selectors.dimensions import Dimension
 from tests.factories.hierarchy import month
 from tests.read_model.test_by_month import NOW, key, question
 from tests.read_model.world import LONG_AGO, World, publish_month

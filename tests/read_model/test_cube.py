@@ -10,7 +10,8 @@ import pytest
 
 from allocation.selectors import cube
 from allocation.selectors.amounts import LINES, Method
-from allocation.selectors.cube import CubeOrder, CubePage, Dimension, Grouping
+from allocation.selectors.cube import CubeOrder, CubePage, Grouping
+from allocation.selectors.dimensions import Dimension
 from allocation.selectors.facts import EmissionsFilter
 from allocation.selectors.spans import Granularity
 from tests.factories.hierarchy import month

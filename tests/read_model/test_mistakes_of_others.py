@@ -15,7 +15,8 @@ from accounts.services import groups, memberships
 from allocation.selectors import children
 from allocation.selectors.amounts import Method
 from allocation.selectors.child_page import ChildPage
-from allocation.selectors.cube import CubePage, Dimension, Grouping, cube
+from allocation.selectors.cube import CubePage, Grouping, cube
+from allocation.selectors.dimensions import Dimension
 from allocation.selectors.spans import Granularity
 from allocation.selectors.statuses import DataStatus
 from tests.factories.hierarchy import month

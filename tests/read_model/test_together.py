@@ -7,7 +7,8 @@ import pytest
 from allocation.selectors import children, cube, restatements
 from allocation.selectors.amounts import Method
 from allocation.selectors.child_page import ChildOrder, ChildPage
-from allocation.selectors.cube import CubeOrder, CubePage, Dimension, Grouping
+from allocation.selectors.cube import CubeOrder, CubePage, Grouping
+from allocation.selectors.dimensions import Dimension
 from allocation.selectors.restatements import Changed
 from tests.factories.hierarchy import month
 from tests.read_model.test_by_month import NODES, key, question

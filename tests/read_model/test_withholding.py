@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from allocation.models import RunFinding
 from allocation.selectors.amounts import Method
-from allocation.selectors.cube import Dimension, Grouping
+from allocation.selectors.cube import Grouping
+from allocation.selectors.dimensions import Dimension
 from allocation.selectors.emissions import by_month
 from allocation.selectors.facts import EmissionsFilter
 from allocation.selectors.standing import Reason
