@@ -7,6 +7,7 @@ database for a request to the API: the session and its user are loaded lazily, b
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import SyncToAsync, sync_to_async
@@ -17,7 +18,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
 
 from carbon.host_check import HostCheckMiddleware
 
@@ -39,10 +40,16 @@ _WITHOUT_DATABASE: Final = (
 
 
 def _asks_the_api(request: HttpRequest) -> bool:
+    return request.path == _address_of_the_api(get_urlconf(), get_script_prefix())
+
+
+@cache
+def _address_of_the_api(urlconf: str | None, _script_prefix: str) -> str | None:
+    """The path of the API, looked up once: every layer asks for it in every request."""
     try:
-        return request.path == reverse("graphql")
+        return reverse("graphql", urlconf)
     except NoReverseMatch:  # the addresses of another project around our handler
-        return False
+        return None
 
 
 class Handler(ASGIHandler):

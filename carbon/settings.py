@@ -163,6 +163,7 @@ GUARDIAN_MONKEY_PATCH_USER = False
 GUARDIAN_MONKEY_PATCH_GROUP = False
 
 OAUTH2_PROVIDER = {
+    "OAUTH2_VALIDATOR_CLASS": "accounts.bearer_tokens.BearerTokens",
     "SCOPES": {
         "emissions:read": "Read the emissions of the nodes that you may see",
         "exports:write": "Order and download exports",

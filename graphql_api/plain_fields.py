@@ -8,7 +8,8 @@ converted already.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from graphql import GraphQLObjectType
 from strawberry.schema.schema_converter import GraphQLCoreConverter
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from strawberry.types.fields.resolver import StrawberryResolver
 
 
+PLAIN: Final = "canopy_plain"
+"""Where a field of graphql-core's schema keeps the function that answers it: of the object and its arguments alone."""
+
+
 def shorten(schema: strawberry.Schema) -> set[str]:
     """Give the plain fields of a schema plain resolvers; which they are, as `Type.field`."""
     found = set()
@@ -33,27 +38,31 @@ def shorten(schema: strawberry.Schema) -> set[str]:
             continue
         for name, field in kind.fields.items():
             definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-            resolve = _resolver(definition, schema.config) if isinstance(definition, StrawberryField) else None
-            if resolve is not None:
-                field.resolve = resolve
+            plain = _plain(definition, schema.config) if isinstance(definition, StrawberryField) else None
+            if plain is not None:
+                field.resolve = _resolver(plain)
+                field.extensions[PLAIN] = plain
                 found.add(f"{kind.name}.{name}")
     return found
 
 
-def _resolver(field: StrawberryField, config: StrawberryConfig) -> Callable[..., Any] | None:
-    """What resolves a plain field; None for a field that is not plain."""
+def _resolver(plain: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda source, _info, **given: plain(source, **given)
+
+
+def _plain(field: StrawberryField, config: StrawberryConfig) -> Callable[..., Any] | None:
+    """What answers a plain field; None for a field that is not plain."""
     if field.extensions or field.permission_classes:
         return None
     if field.base_resolver is None:
-        name = field.python_name
-        return lambda source, _info: getattr(source, name)
+        return attrgetter(field.python_name)
     method = field.base_resolver.wrapped_func
     if isinstance(method, (staticmethod, classmethod)) or not _needs_values_alone(field.base_resolver, field.arguments):
         return None
     if not field.arguments:
-        return lambda source, _info: method(source)
+        return method
     names = {config.name_converter.from_argument(argument): argument.python_name for argument in field.arguments}
-    return lambda source, _info, **given: method(source, **{names[name]: value for name, value in given.items()})
+    return lambda source, **given: method(source, **{names[name]: value for name, value in given.items()})
 
 
 def _needs_values_alone(resolver: StrawberryResolver[Any], arguments: Iterable[StrawberryArgument]) -> bool:

@@ -17,6 +17,7 @@ from graphql_api.mutations.scopes import need
 from graphql_api.mutations.structure import StructureMutation
 from graphql_api.mutations.targets import TargetsMutation
 from graphql_api.plain_fields import shorten
+from graphql_api.plain_lists import PlainListsExecutor
 from graphql_api.queries.advice import AdviceQuery
 from graphql_api.queries.emissions import EmissionsQuery
 from graphql_api.queries.exports import ExportsQuery
@@ -69,6 +70,7 @@ def _schema(*, is_sorted: bool) -> Schema:
         mutation=Mutation,
         types=NODE_TYPES,
         extensions=[CheckedDocuments],
+        execution_context_class=PlainListsExecutor,
         config=StrawberryConfig(sort_schema=is_sorted, scalar_map={BigInt: BIG_INT, Month: MONTH}),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from allocation.models import Withheld
@@ -85,7 +86,7 @@ class Amounts:
     @classmethod
     def of(cls, values: Sequence[Decimal | int | None]) -> Amounts:
         """Read `COLUMNS` of a row."""
-        whole = tuple(None if value is None else int(value) for value in values)
+        whole = [None if value is None else int(value) for value in values]
         *amounts, energy_estimated_wh, below_threshold, not_covered = whole
         lines, energy_wh, estimated = amounts[:_WIDTH], amounts[_WIDTH], amounts[_WIDTH + 1 :]
         withheld = below_threshold or 0, not_covered or 0
@@ -109,32 +110,35 @@ EMPTY: Final = Amounts((None,) * _WIDTH, None, (None,) * _WIDTH, None)
 
 
 def _added(values: Sequence[int | None], method: Method, scopes: Collection[Scope]) -> int | None:
-    found = [
-        value
-        for line, value in zip(LINES, values, strict=True)
-        if value is not None and line.method in {None, method} and line.scope in scopes
-    ]
-    return sum(found) if found else None
+    found = [values[place] for place in _places(method, tuple(scopes))]
+    return _sum(found)
+
+
+@cache
+def _places(method: Method, scopes: tuple[Scope, ...]) -> list[int]:
+    """Where the lines of a method and of these scopes stand."""
+    return [place for place, line in enumerate(LINES) if line.method in {None, method} and line.scope in scopes]
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """Add up what is there; None if nothing is."""
+    there = [value for value in values if value is not None]
+    return sum(there) if there else None
 
 
 def sum_of(rows: Iterable[Amounts]) -> Amounts:
     """Add rows line by line; a line is there if it is there in one of them."""
-    lines, energy, estimated, energy_estimated = EMPTY.lines_ug, EMPTY.energy_wh, EMPTY.estimated_ug, None
-    below_threshold = not_covered = 0
-    for row in rows:
-        lines = tuple(map(_plus, lines, row.lines_ug))
-        estimated = tuple(map(_plus, estimated, row.estimated_ug))
-        energy = _plus(energy, row.energy_wh)
-        energy_estimated = _plus(energy_estimated, row.energy_estimated_wh)
-        below_threshold += row.below_threshold
-        not_covered += row.not_covered
-    return Amounts(lines, energy, estimated, energy_estimated, below_threshold, not_covered)
-
-
-def _plus(left: int | None, right: int | None) -> int | None:
-    if left is None or right is None:
-        return right if left is None else left
-    return left + right
+    added = list(rows)
+    if not added:
+        return EMPTY
+    return Amounts(
+        tuple(map(_sum, zip(*[row.lines_ug for row in added], strict=True))),
+        _sum(row.energy_wh for row in added),
+        tuple(map(_sum, zip(*[row.estimated_ug for row in added], strict=True))),
+        _sum(row.energy_estimated_wh for row in added),
+        sum(row.below_threshold for row in added),
+        sum(row.not_covered for row in added),
+    )
 
 
 def sums_sql(alias: str) -> str:

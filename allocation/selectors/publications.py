@@ -11,6 +11,7 @@ from accounts.statements import rows_of
 from allocation.policies import ROLE_KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date, datetime
 
     from accounts.months import Period
@@ -57,6 +58,29 @@ class Published:
     def within(self, period: Period) -> list[Pin]:
         """The pins of a period."""
         return [pin for pin in self.pins if pin.month in period]
+
+    def arrays(self, period: Period) -> dict[str, str]:
+        """The pins of a period as parameters of statements: arrays of the same length, as PostgreSQL writes them.
+
+        Written once for all statements of an answer; value by value the driver takes ten times as long.
+        """
+        if period not in self._arrays:
+            pins = self.within(period)
+            self._arrays[period] = {
+                "publications": _array(pin.publication_id for pin in pins),
+                "runs": _array(pin.run_id for pin in pins),
+                "providers": _array(pin.provider_id for pin in pins),
+                "months": _array(pin.month for pin in pins),
+            }
+        return self._arrays[period]
+
+    @cached_property
+    def _arrays(self) -> dict[Period, dict[str, str]]:
+        return {}
+
+
+def _array(values: Iterable[int | date]) -> str:
+    return f"{{{','.join(map(str, values))}}}"
 
 
 # A commit shows its rows a moment before it tells other connections of the table that it attached, and gives its locks

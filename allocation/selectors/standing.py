@@ -35,10 +35,10 @@ class Months(NamedTuple):
     spans: tuple[tuple[date | None, date | None], ...]
 
     def __contains__(self, month: object) -> bool:
-        return any(
-            (start is None or start <= month) and (bound is None or month < bound)  # type: ignore[operator] # a date
-            for start, bound in self.spans
-        )
+        for start, bound in self.spans:
+            if (start is None or start <= month) and (bound is None or month < bound):  # type: ignore[operator] # a date
+                return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)

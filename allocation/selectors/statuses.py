@@ -111,6 +111,8 @@ ABSENT = Figure(EMPTY, Presence.NOT_PERMITTED)
 def combined(figures: Iterable[Figure]) -> Figure:
     """Add figures up: `PART` if anything is left out, absent only if everything is."""
     parts = list(figures)
+    if len(parts) == 1 and parts[0].reached in _THERE and parts[0].amounts.told:
+        return parts[0]
     there = [figure for figure in parts if figure.has_value]
     if not there:
         kinds = {figure.presence for figure in parts}
