@@ -128,7 +128,7 @@ class CubeResult:
 # decide.
 _CHOSEN = """{alone}
 , ranked AS ({as_they_are}
-    SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE(sum({row_total}), -1) AS total_ug{told}
+    SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE(sum({row_total}), -1) AS total_ug{told}{no_place}
     FROM fact{joins}{added_up}
     GROUP BY 1, 2{numbers}
 ), largest AS (
@@ -145,10 +145,17 @@ _ALONE = """
 )"""
 _PART = "SELECT key, provider_id FROM {}"
 _AS_THEY_ARE = """
-    SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE({row_total}, -1) AS total_ug
+    SELECT {node} AS key, {bucket} AS bucket{keys}, COALESCE({row_total}, -1) AS total_ug, fact.place
     FROM fact{joins} WHERE (SELECT are FROM alone)
     UNION ALL"""
 _ADDED_UP = " WHERE NOT (SELECT are FROM alone)"
+# Chosen as they stand, they are found by their places the second time: a hundred of thousands.
+_AGAIN = """
+, again AS (
+    SELECT found.* FROM ({again}) AS found WHERE (SELECT are FROM alone)
+    UNION ALL
+    SELECT fact.* FROM fact WHERE NOT (SELECT are FROM alone)
+)"""
 _TIED = "SELECT * FROM ranked line WHERE ({there}) AND line.total_ug = %(after_value)s\n    UNION ALL "
 _LARGEST = """
     {tied}(SELECT * FROM ranked line WHERE ({there}){below} ORDER BY total_ug DESC FETCH FIRST %(limit)s ROWS WITH TIES)
@@ -164,7 +171,7 @@ _OF_CHOSEN = """
 _CUBE = """{chosen}
 , line AS (
     SELECT {node} AS key, {bucket} AS bucket{keys}, bool_and({zero}) AS zero_emission, {sums}
-    FROM fact{joins}{of_chosen}
+    FROM {read} AS fact{joins}{of_chosen}
     GROUP BY 1, 2{numbers}
 ){before}, named AS (
     SELECT line.key, line.bucket, line.zero_emission, COALESCE({total}, -1) AS total_ug,
@@ -285,6 +292,7 @@ def _statement(begun: Facts, grouping: Grouping, page: CubePage, *, several: boo
     return _CUBE.format(
         **parts,
         chosen=_chosen(begun, grouping, page, parts, several=several) if by_emissions else "",
+        read="again" if by_emissions and _may_stand_alone(begun, grouping) else "fact",
         of_chosen=_of_chosen(grouping, parts, [(d, recipe.key) for d, _, recipe in recipes]) if by_emissions else "",
         zero="COALESCE(location.zero_emission, false)" if wanted & PLACES else "false",
         sums=_picked_sums(wanted),
@@ -306,13 +314,14 @@ def _chosen(begun: Facts, grouping: Grouping, page: CubePage, parts: dict[str, s
     largest, chosen = (_LARGEST_OF_EACH, _PAGE_OF_EACH) if page.each and several else (_LARGEST, _PAGE)
     there = _NOT_ZERO.format("line.total_ug") if _detail(wanted) is Detail.GROUP else "true"
     total = total_sql("picked", page.method) if wanted & PICKED else begun.total_sql(page.method)
-    may_stand_alone = begun.keeps_totals and _keeps_all(begun, grouping)
+    may_stand_alone = _may_stand_alone(begun, grouping)
     alone = _ALONE.format(parts=" UNION ALL ".join(map(_PART.format, sorted(begun.parts))))
-    return _CHOSEN.format(
+    text = _CHOSEN.format(
         **parts,
         alone=alone if may_stand_alone else "",
         as_they_are=_AS_THEY_ARE.format(**parts, row_total=total) if may_stand_alone else "",
         added_up=_ADDED_UP if may_stand_alone else "",
+        no_place=", NULL::tid" if may_stand_alone else "",
         row_total=total,
         told=_TOLD.format(amounts_of) if there != "true" else "",
         largest=largest.format(
@@ -325,14 +334,16 @@ def _chosen(begun: Facts, grouping: Grouping, page: CubePage, parts: dict[str, s
             **parts,
         ).strip(),
     )
+    return text + _AGAIN.format(again=begun.again) if may_stand_alone else text
 
 
-def _keeps_all(begun: Facts, grouping: Grouping) -> bool:
-    """Whether rows are told apart by all that facts of containers are told apart by."""
+def _may_stand_alone(begun: Facts, grouping: Grouping) -> bool:
+    """Whether rows are of containers, and told apart by all that these are told apart by."""
     wanted = frozenset(grouping.dimensions)
     kept = grain_of(services=Dimension.SERVICE in wanted, clusters=Dimension.CLUSTER in wanted)
     return (
-        grouping.granularity is Granularity.MONTH
+        begun.keeps_totals
+        and grouping.granularity is Granularity.MONTH
         and not grouping.together
         and bool(wanted)
         and wanted <= {Dimension.PROVIDER, Dimension.SERVICE, Dimension.CLUSTER}

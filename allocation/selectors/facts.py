@@ -43,12 +43,14 @@ class Facts(NamedTuple):
     """The beginning of a statement (`WITH ...`, no comma at its end) and its parameters.
 
     `keeps_totals`: all facts are of containers, which keep their totals. `parts`: the CTEs of what is added up.
+    `again`: where facts are of containers, the same of those rows alone whose `place` is among those of a CTE `chosen`.
     """
 
     text: str
     params: dict[str, Any]
     keeps_totals: bool
     parts: frozenset[str]
+    again: str
 
     def total_sql(self, method: Method) -> str:
         """Write the total of a fact in micrograms: the one that is kept with it, or worked out."""
@@ -65,17 +67,20 @@ class Detail(enum.IntEnum):
     RESOURCE_GROUP = 3
 
 
-# Rows of containers keep their totals; of the others they are worked out where they are needed.
+# Rows of containers keep their totals; of the others they are worked out where they are needed. A row of a container
+# has a place in its table, by which it is found a second time in the same statement.
 _KEPT = tuple(KEPT_TOTALS.values())
-_NOT_KEPT = "".join(f", NULL::numeric AS {column}" for column in _KEPT)
-_AMOUNTS = ", ".join(f"total.{column}" for column in (*COLUMNS, *_KEPT))
-_SIGNED = ", ".join(f"part.sign * total.{column} AS {column}" for column in (*COLUMNS, *_KEPT))
+_NOT_KEPT = "".join(f", NULL::numeric AS {column}" for column in _KEPT) + ", NULL::tid AS place"
+_AMOUNTS = ", ".join(f"total.{column}" for column in (*COLUMNS, *_KEPT)) + ", total.ctid AS place"
+_SIGNED = (
+    ", ".join(f"part.sign * total.{column} AS {column}" for column in (*COLUMNS, *_KEPT)) + ", total.ctid AS place"
+)
 _OF_ACCOUNTS = ", ".join(f"total.{column}" for column in COLUMNS) + _NOT_KEPT
 
 # Every branch has these columns. `= ANY` with a constant array lets the planner leave out the partitions of all other
 # publications and runs. Months are joined last, behind a fence (OFFSET 0): joined first, each month would look into
 # the partitions of all.
-_READ_AMOUNTS = ", ".join(f"read.{column}" for column in (*COLUMNS, *_KEPT))
+_READ_AMOUNTS = ", ".join(f"read.{column}" for column in (*COLUMNS, *_KEPT, "place"))
 _ROLLUP = """
     SELECT read.key, pin.provider_id, pin.publication_id, pin.run_id, pin.month, read.service_id, read.cluster_id,
            read.group_id, read.account_id, NULL::bigint AS resource_group_id, NULL::smallint AS quality, {read}
@@ -84,17 +89,25 @@ _ROLLUP = """
           FROM {part} part
           JOIN {table} total ON {same}{chosen}{restricted}
           OFFSET 0) AS read
-    JOIN pin ON pin.{pinned} = read.{pinned} AND read.months @> pin.month"""
+    JOIN {months} AND read.months @> pin.month"""
 _CONTAINERS = {
     "read": _READ_AMOUNTS,
     "table": "allocation_containertotal",
     "pinned": "publication_id",
+    "months": "pin ON pin.publication_id = read.publication_id",
     "chosen": " AND total.grain = %(grain)s AND total.publication_id = ANY(%(publications)s::bigint[])",
+}
+# Where the planner expects one row there is a page of them: to compare each with the months of all pins took longer
+# than to read them, so the pin of a row is found first (OFFSET 0).
+_CHOSEN = _CONTAINERS | {
+    "chosen": _CONTAINERS["chosen"] + " AND total.ctid = ANY(ARRAY(SELECT chosen.place FROM chosen))",  # noqa: S608 fixed texts
+    "months": "LATERAL (SELECT * FROM pin WHERE pin.publication_id = read.publication_id OFFSET 0) AS pin ON true",
 }
 _ALL_ACCOUNTS = {
     "read": _READ_AMOUNTS,
     "table": "allocation_accounttotal",
     "pinned": "run_id",
+    "months": "pin ON pin.run_id = read.run_id",
     "chosen": " AND total.grain = %(grain)s AND total.run_id = ANY(%(runs)s::bigint[])",
     "same": "total.account_id = part.account_id",
 }
@@ -247,8 +260,8 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS, twice: bool = 
 
     Returns:
         The CTEs of `visible_parts` and `fact`: key, provider_id, publication_id, run_id, month, service_id, cluster_id,
-        group_id, account_id, resource_group_id, quality, `COLUMNS`, and the values of `KEPT_TOTALS`, null where they
-        are not kept. Several rows may have the same dimensions.
+        group_id, account_id, resource_group_id, quality, `COLUMNS`, the values of `KEPT_TOTALS`, null where they are
+        not kept, and place, null where the fact is no row of a container. Several rows may have the same dimensions.
     """
     parts = visible_parts(question, asked)
     # As-is, groups are those of today, and as-of those of the publication: each account's, found through the account.
@@ -265,7 +278,9 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS, twice: bool = 
         text = f"{parts.text}{before}, found AS ({' UNION ALL '.join(branches)}), {_REGROUPED}"
     grain = grain_of(services=cut.keeps_services, clusters=cut.keeps_clusters)
     keeps_totals = question.view is not View.AS_IS and detail in _BY_CONTAINER and parts.names <= _SAME.keys()
-    return Facts(text, parts.params | _filter_params(cut.restricted) | {"grain": grain}, keeps_totals, parts.names)
+    again = " UNION ALL ".join(_containers(parts.names, cut, _CHOSEN)) if keeps_totals else ""
+    params = parts.params | _filter_params(cut.restricted) | {"grain": grain}
+    return Facts(text, params, keeps_totals, parts.names, again)
 
 
 # Today's group of an account stands for its group, where the viewer knows today's tree. Where accounts are told apart,
@@ -292,17 +307,20 @@ _REGROUPED = f"""fact AS (
 )"""  # noqa: S608 fixed texts
 
 
+_NOTHING_BELOW = {"group": "NULL::bigint", "account": "NULL::bigint"}
+
+
+def _containers(wanted: frozenset[str], cut: Cut, read: dict[str, str]) -> list[str]:
+    """The rows of the visible directories and groups themselves."""
+    found = read | _NOTHING_BELOW | {"amounts": _AMOUNTS, "restricted": _conditions(cut.restricted)}
+    return [_ROLLUP.format(**found, part=part, same=same) for part, same in _SAME.items() if part in wanted]
+
+
 def _of_nodes(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
-    nothing = {"group": "NULL::bigint", "account": "NULL::bigint", "amounts": _AMOUNTS}
-    restricted = _conditions(cut.restricted)
-    branches = [
-        _ROLLUP.format(**_CONTAINERS, **nothing, part=part, same=same, restricted=restricted)
-        for part, same in _SAME.items()
-        if part in wanted
-    ]
+    branches = _containers(wanted, cut, _CONTAINERS)
     if "part_account" in wanted:
-        of_accounts = nothing | {"amounts": _OF_ACCOUNTS}
-        branches.append(_ROLLUP.format(**_accounts_of("part_account"), **of_accounts, restricted=restricted))
+        of_accounts = _NOTHING_BELOW | {"amounts": _OF_ACCOUNTS, "restricted": _conditions(cut.restricted)}
+        branches.append(_ROLLUP.format(**_accounts_of("part_account"), **of_accounts))
     if "part_resource_group" in wanted:
         branches.append(_ledger("part_resource_group", cut))
     return "", branches
