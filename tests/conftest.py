@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ XDIST_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 # 0 belongs to the clone itself; see DATABASE_COUNT of the embedded broker.
 BROKER_DATABASE = 1 + int(XDIST_WORKER.removeprefix("gw")) % 63
 QUEUE_PREFIX = f"test-{XDIST_WORKER}"
+_LONGEST_TASK_SECONDS = 60
 SERVICES_MARK = f"tests {settings.STATE_DIR} {XDIST_WORKER}"
 
 
@@ -124,13 +126,24 @@ def _worker_process(django_db_setup: None, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def live_worker(transactional_db: None, _worker_process: LiveWorker) -> LiveWorker:  # noqa: ARG001 the worker sees committed rows only
+def live_worker(transactional_db: None, _worker_process: LiveWorker) -> Iterator[LiveWorker]:  # noqa: ARG001 the worker sees committed rows only
     """A real worker process on the test database: what the test commits, its tasks see.
 
-    One process serves the whole session; its queues are emptied before each test.
+    One process serves the whole session; its queues are emptied before each test, and after it.
     """
     app.control.purge()
-    return _worker_process
+    yield _worker_process
+    let_worker_end()
+
+
+def let_worker_end() -> None:
+    """Wait for what the worker is at: emptying the tables beside it could end in a deadlock."""
+    app.control.purge()
+    deadline = time.monotonic() + _LONGEST_TASK_SECONDS
+    while any((app.control.inspect(limit=1).active() or {}).values()):
+        if time.monotonic() > deadline:
+            raise TimeoutError("the worker goes on working after the end of its test")
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")
@@ -151,9 +164,11 @@ def live_api(transactional_db: None, _api_process: str) -> str:  # noqa: ARG001 
 
 
 @pytest.fixture
-def committed(transactional_db: None) -> Iterator[None]:  # noqa: ARG001 what the test commits, other connections see
+def committed(transactional_db: None, request: pytest.FixtureRequest) -> Iterator[None]:  # noqa: ARG001 what the test commits, other connections see
     """Let the test commit; partitions and container totals, which Django does not manage, are dropped afterwards."""
     yield
+    if "live_worker" in request.fixturenames:
+        let_worker_end()
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"

@@ -167,7 +167,7 @@ def leaves(draw: st.DrawFn) -> list[Leaf] | tuple[Leaf, ...]:
     return found if draw(st.booleans()) else tuple(found)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(first=leaves(), second=st.none() | leaves(), words=WORDS)
 def test_answers_and_errors_do_not_change(first: list[Leaf], second: list[Leaf | None], words: list[Text]) -> None:
     root = Query(leaves=first, wanted=second, pets=[], words=words)
