@@ -9,6 +9,8 @@ import numpy as np
 from django.db import connection
 from psycopg import sql
 
+from allocation.exchange.distinct import distinct
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -151,7 +153,7 @@ def _patterns(columns: Mapping[str, Cells]) -> Iterator[tuple[set[str], npt.NDAr
     code = np.zeros(rows, np.int64)
     for bit, name in enumerate(doubtful):
         code |= cast("npt.NDArray[np.bool_]", columns[name].present).astype(np.int64) << bit
-    for pattern in np.unique(code).tolist():
+    for pattern in distinct(code, bound=1 << len(doubtful)).tolist():
         yield (
             certain | {name for bit, name in enumerate(doubtful) if pattern >> bit & 1},
             np.flatnonzero(code == pattern),

@@ -11,6 +11,7 @@ import numpy as np
 
 from allocation.engine.frames import LINES
 from allocation.engine.leaves import INT64_MAX
+from allocation.exchange.distinct import distinct_with_places
 from allocation.exchange.grains import write_grains
 from allocation.exchange.sheet import Sheet
 from allocation.selectors.amounts import COLUMNS
@@ -72,7 +73,7 @@ def _summed(
     line = ledger.line[ordinary]
     pair = ledger.account[ordinary].astype(np.int64) * len(ledger.services) + ledger.service[ordinary]
     starts = np.flatnonzero(np.append(True, (pair[1:] != pair[:-1]) | (line[1:] != line[:-1])))
-    pairs, column = np.unique(pair[starts], return_inverse=True)
+    pairs, column = distinct_with_places(pair[starts], bound=len(ledger.accounts) * len(ledger.services))
     # No sum is larger than what the line has in the cluster; where that is too large for 64 bits, Python adds up.
     kind: Any = object if max(ledger.source_ug.values()) > INT64_MAX else np.int64
     amounts = np.add.reduceat(ledger.ug[ordinary].astype(kind), starts)

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from allocation.engine.frames import ENERGY_LINE, LINES, QUALITIES
 from allocation.exchange.columns import Cells, bigints, read_bigints, texts, write_columns
+from allocation.exchange.distinct import distinct_with_places
 from allocation.exchange.totals import write_account_totals
 from allocation.models import SpecialAccount
 
@@ -174,7 +175,7 @@ def _group_ids(
         return np.empty(0, np.int64)
     width = len(ledger.groups)
     key_of_row = ledger.account[ordinary].astype(np.int64) * width + ledger.group[ordinary]
-    pairs, pair_of_row = np.unique(key_of_row, return_inverse=True)
+    pairs, pair_of_row = distinct_with_places(key_of_row, bound=len(ledger.accounts) * width)
     ids = _find_groups(ledger, account_ids, pairs)
     missing = pairs[ids == 0]
     if missing.size:

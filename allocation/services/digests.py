@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allocation import engine
+from allocation.exchange.distinct import distinct
 from allocation.exchange.write import LINE_CODES
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def ledger_digest(chunks: Mapping[str, str]) -> str:
 
 def _ranked(codes: Sequence[str], index: npt.NDArray[np.int32]) -> tuple[list[str], npt.NDArray[np.int32]]:
     """Return the codes in use in order, and each row's place among them."""
-    used = np.unique(index)
+    used = distinct(index, bound=len(codes))
     names = sorted(codes[i] for i in used)
     place = {code: rank for rank, code in enumerate(names)}
     ranks = np.zeros(len(codes), np.int32)
