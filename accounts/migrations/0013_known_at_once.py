@@ -6,6 +6,8 @@ the months of each and to add them up took longer than most answers need; the fi
 
 from django.db import migrations
 
+from accounts.migrations._functions import replaced_in
+
 BEFORE = """    RETURN QUERY
     WITH root AS MATERIALIZED (
         SELECT root.node_kind, root.node_id, daterange(root.valid_from, root.valid_to) AS months"""
@@ -21,18 +23,6 @@ AT_ONCE = """    IF kind IN ('resource_directory', 'enterprise_parent') AND card
         RETURN;
     END IF;
 """
-REPLACE = """
-DO $do$
-DECLARE
-    before text := pg_get_functiondef('accounts_viewer_explorable(bigint, timestamptz, text, bigint[])'::regprocedure);
-    after text := replace(before, $old${old}$old$, $new${new}$new$);
-BEGIN
-    IF after = before THEN
-        RAISE EXCEPTION 'the function is not the one that is to be changed';
-    END IF;
-    EXECUTE after;
-END $do$;
-"""
 
 
 class Migration(migrations.Migration):
@@ -40,7 +30,5 @@ class Migration(migrations.Migration):
     dependencies = [("accounts", "0012_roots_of_both_purposes")]
 
     operations = [
-        migrations.RunSQL(
-            REPLACE.format(old=BEFORE, new=AT_ONCE + BEFORE), REPLACE.format(old=AT_ONCE + BEFORE, new=BEFORE)
-        ),
+        replaced_in("accounts_viewer_explorable(bigint, timestamptz, text, bigint[])", old=BEFORE, new=AT_ONCE + BEFORE),
     ]

@@ -6,6 +6,8 @@ node whose spans are all time together has the keys of its rows now in the place
 
 from django.db import migrations
 
+from accounts.migrations._functions import replaced_in
+
 MERGED = """), merged AS (
         SELECT seen.node_id, seen.provider_id, range_agg(seen.months) AS months
         FROM seen GROUP BY seen.node_id, seen.provider_id
@@ -15,18 +17,6 @@ MERGED = """), merged AS (
 FOUND = """)
     SELECT seen.node_id, seen.provider_id, datemultirange(seen.months), COALESCE(seen.months @> span.months, true)
     FROM seen CROSS JOIN span WHERE NOT isempty(seen.months);"""
-REPLACE = """
-DO $do$
-DECLARE
-    before text := pg_get_functiondef('allocation_web_seen(text)'::regprocedure);
-    after text := replace(before, $old${old}$old$, $new${new}$new$);
-BEGIN
-    IF after = before THEN
-        RAISE EXCEPTION 'the function is not the one that is to be changed';
-    END IF;
-    EXECUTE after;
-END $do$;
-"""
 
 
 class Migration(migrations.Migration):
@@ -34,5 +24,5 @@ class Migration(migrations.Migration):
     dependencies = [("allocation", "0025_kept_totals")]
 
     operations = [
-        migrations.RunSQL(REPLACE.format(old=MERGED, new=FOUND), REPLACE.format(old=FOUND, new=MERGED)),
+        replaced_in("allocation_web_seen(text)", old=MERGED, new=FOUND),
     ]
