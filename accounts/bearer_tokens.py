@@ -34,7 +34,9 @@ class BearerTokens(OAuth2Validator):  # type: ignore[misc] # the library ships n
         if not rows:
             return None
         values = iter(rows[0])
-        found, application, user = (_instance(model, [next(values) for _ in fields]) for model, fields in read.models)
+        found, application, user = (
+            _instance(model, fields, [next(values) for _ in fields]) for model, fields in read.models
+        )
         found.application, found.user = application, user
         return found
 
@@ -47,11 +49,12 @@ class _Reading(NamedTuple):
 @cache
 def _reading() -> _Reading:
     """The statement, and the columns of each model in it; made once, when all models are there."""
-    models = [
-        (model, model._meta.concrete_fields)  # noqa: SLF001 Django's name
+    descriptions = [
+        model._meta  # noqa: SLF001 Django's name
         for model in (get_access_token_model(), get_application_model(), get_user_model())
     ]
-    token, application, user = (connection.ops.quote_name(model._meta.db_table) for model, _ in models)  # noqa: SLF001
+    models = [(description.model, description.concrete_fields) for description in descriptions]
+    token, application, user = (connection.ops.quote_name(description.db_table) for description in descriptions)
     columns = ", ".join(
         f"{table}.{connection.ops.quote_name(str(field.column))}"
         for table, (_, fields) in zip((token, application, user), models, strict=True)
@@ -65,8 +68,7 @@ def _reading() -> _Reading:
     )
 
 
-def _instance(model: type[Model], values: Sequence[Any]) -> Any:  # noqa: ANN401 of any model; None without a row
-    fields = model._meta.concrete_fields  # noqa: SLF001 Django's name
+def _instance(model: type[Model], fields: Sequence[Field[Any, Any]], values: Sequence[Any]) -> Any:  # noqa: ANN401 of any model; None without a row
     if values[0] is None:  # the primary key, of a row that is not there
         return None
     converted = [
