@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accounts.months import multirange
 from accounts.statements import rows_of
 from allocation.policies import NodeKey, asked_for
+from allocation.selectors.account_counts import count_accounts, count_accounts_of_each
 from allocation.selectors.amounts import COLUMNS, LINES, Amounts, Method, sums_sql, total_sql
 from allocation.selectors.dimensions import LEDGER, PICKED, PLACES, RECIPES, SERVICES, Dimension
 from allocation.selectors.emissions import by_month
@@ -20,8 +21,6 @@ from allocation.selectors.facts import (
     Cut,
     Detail,
     EmissionsFilter,
-    count_accounts,
-    count_accounts_of_each,
     facts,
     grain_of,
 )

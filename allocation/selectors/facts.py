@@ -6,13 +6,12 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from accounts.statements import rows_of
 from allocation.policies import JOINED, LEFT, View, visible_parts
 from allocation.selectors.amounts import COLUMNS, KEPT_TOTALS, ledger_sums_sql, total_sql
-from allocation.selectors.published_tree import members_then
+from allocation.selectors.members import MEMBERS, STAYS, members_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from allocation.policies import Asked, Question
     from allocation.selectors.amounts import Method
@@ -140,53 +139,12 @@ _SAME = {
     "part_miscellaneous": _DIRECTLY.format(""),
     "part_group": "total.group_id = part.group_id",
 }
-# An account in each of its groups, and in none (NULL) as long as it stands in none.
-_STAYS = """
-    CROSS JOIN LATERAL (
-        SELECT member.group_id, datemultirange(daterange(member.valid_from, member.valid_to)) AS months
-        FROM accounts_accountmembership member
-        WHERE member.account_id = part.account_id AND member.superseded_by_id IS NULL
-        UNION ALL
-        SELECT NULL, '{(,)}'::datemultirange - COALESCE(range_agg(daterange(member.valid_from, member.valid_to)),
-                                                        '{}'::datemultirange)
-        FROM accounts_accountmembership member
-        WHERE member.account_id = part.account_id AND member.superseded_by_id IS NULL
-    ) AS stay
-    WHERE stay.months && part.months"""
-# The accounts inside the visible containers, each with the group in which it stands directly.
-_MEMBERS = {
-    "part_directory": """
-    SELECT part.key, part.provider_id, member.account_id, member.group_id,
-           part.months * datemultirange(daterange(member.valid_from, member.valid_to)) AS months
-    FROM part_directory part
-    JOIN accounts_accountmembership member ON member.directory_id = part.directory_id
-    WHERE member.superseded_by_id IS NULL AND part.months && daterange(member.valid_from, member.valid_to)""",
-    "part_miscellaneous": """
-    SELECT part.key, part.provider_id, member.account_id, member.group_id,
-           part.months * datemultirange(daterange(member.valid_from, member.valid_to)) AS months
-    FROM part_miscellaneous part
-    JOIN accounts_accountmembership member ON member.directory_id = part.directory_id AND member.group_id IS NULL
-    WHERE member.superseded_by_id IS NULL AND part.months && daterange(member.valid_from, member.valid_to)""",
-    "part_group": """
-    SELECT part.key, part.provider_id, member.account_id, member.group_id,
-           part.months * datemultirange(daterange(member.valid_from, member.valid_to))
-               * datemultirange(daterange(closure.valid_from, closure.valid_to)) AS months
-    FROM part_group part
-    JOIN accounts_groupclosure closure ON closure.ancestor_id = part.group_id
-    JOIN accounts_accountmembership member ON member.group_id = closure.descendant_id
-    WHERE member.superseded_by_id IS NULL AND part.months && daterange(member.valid_from, member.valid_to)
-        AND part.months && daterange(closure.valid_from, closure.valid_to)""",
-    "part_account": """
-    SELECT part.key, part.provider_id, part.account_id, stay.group_id, stay.months * part.months AS months
-    FROM part_account part"""  # noqa: S608 fixed texts
-    + _STAYS,
-}
 _LOOSE = (
     """
     SELECT part.key, part.provider_id, part.account_id, part.resource_group_id, stay.group_id,
            stay.months * part.months AS months
     FROM part_resource_group part"""  # noqa: S608 fixed texts
-    + _STAYS
+    + STAYS
 )
 
 # What stands directly in a group is its inclusive total minus those of its subgroups: no account is read for it.
@@ -271,7 +229,7 @@ def facts(question: Question, *, asked: Asked, cut: Cut = TOTALS, twice: bool = 
     if detail in _BY_CONTAINER:
         before, branches = _BY_CONTAINER[detail](parts.names, cut)
     else:
-        before, branches = _BY_ACCOUNT[detail](parts.names, cut, _members(parts.names, as_of=as_of))
+        before, branches = _BY_ACCOUNT[detail](parts.names, cut, members_of(parts.names, as_of=as_of))
     kept = " NOT MATERIALIZED" if twice and detail in _BY_CONTAINER else ""
     text = f"{parts.text}{before}, fact AS{kept} ({' UNION ALL '.join(branches)})"
     if question.view is View.AS_IS:
@@ -350,21 +308,13 @@ def _of_groups(wanted: frozenset[str], cut: Cut) -> tuple[str, list[str]]:
             )
         )
     if "part_account" in wanted:
-        before += f", stay AS MATERIALIZED ({_MEMBERS['part_account']})"
+        before += f", stay AS MATERIALIZED ({MEMBERS['part_account']})"
         found = {"group": "part.group_id", "account": "NULL::bigint", "amounts": _OF_ACCOUNTS, "restricted": restricted}
         branches.append(_ROLLUP.format(**_accounts_of("stay"), **found))
     if "part_resource_group" in wanted:
         before += f", loose_stay AS MATERIALIZED ({_LOOSE})"
         branches.append(_ledger("loose_stay", cut, group=True))
     return before, branches
-
-
-def _members(wanted: Collection[str], *, as_of: bool) -> str:
-    """The accounts in the visible parts, by the tree as it is known today or was published; nothing where none are."""
-    members = [text for part, text in _MEMBERS.items() if part in wanted]
-    if not members:
-        return ""
-    return members_then(wanted, _MEMBERS) if as_of else f", member AS MATERIALIZED ({' UNION ALL '.join(members)})"
 
 
 def _of_accounts(wanted: frozenset[str], cut: Cut, members: str) -> tuple[str, list[str]]:
@@ -415,38 +365,6 @@ def _ledger(  # noqa: PLR0913 one flag for each column
         amounts=ledger_sums_sql("read") + _NOT_KEPT,
         restricted=_conditions(cut.restricted),
     )
-
-
-def count_accounts(question: Question, *, asked: Asked) -> int:
-    """How many accounts lie in the visible parts: those whose ledger rows a fine breakdown would read."""
-    parts = visible_parts(question, asked)
-    members = _members(parts.names, as_of=False)
-    if not members:
-        return 1
-    ((count,),) = rows_of(f"{parts.text}{members} SELECT count(DISTINCT account_id) FROM member", parts.params)  # noqa: S608 fixed texts
-    return int(count)
-
-
-def count_accounts_of_each(question: Question, *, asked: Asked, places: Sequence[tuple[int, str]]) -> list[int]:
-    """The same for each of several (key of `asked`, months as the text of a `datemultirange`)."""
-    parts = visible_parts(question, asked)
-    members = _members(parts.names, as_of=False)
-    found = [0 if members else 1 for _ in places]
-    if not members:
-        return found
-    params = {"place_keys": [key for key, _ in places], "place_months": [months for _, months in places]}
-    for number, accounts in rows_of(parts.text + members + _COUNTED, parts.params | params):
-        found[number - 1] = accounts
-    return found
-
-
-_COUNTED = f"""
-SELECT place.number, count(DISTINCT member.account_id)
-FROM unnest(%(place_keys)s::bigint[], %(place_months)s::datemultirange[])
-    WITH ORDINALITY AS place (key, months, number)
-JOIN member ON member.key %% {JOINED} = place.key AND member.months && place.months
-GROUP BY place.number
-"""  # noqa: S608 fixed texts
 
 
 def _conditions(restricted: EmissionsFilter) -> str:

@@ -9,10 +9,11 @@ from django.db import connection
 
 from accounts.months import Period, multirange, shift
 from allocation.policies import KNOWN_PROVIDERS, Asked, NodeKey, Question, asked_for, role_kinds
+from allocation.selectors.account_counts import count_accounts_of_each
 from allocation.selectors.amounts import LINE_COLUMNS
 from allocation.selectors.cube import MAX_LEDGER_ACCOUNTS
 from allocation.selectors.emissions import by_publication
-from allocation.selectors.facts import Cut, Detail, count_accounts_of_each, facts
+from allocation.selectors.facts import Cut, Detail, facts
 from allocation.selectors.publications import Pin, Published
 
 if TYPE_CHECKING:
