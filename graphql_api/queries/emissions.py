@@ -17,6 +17,7 @@ from graphql_api.errors import bad_input
 from graphql_api.limits import MAX_PAGE
 from graphql_api.loaders import Asked
 from graphql_api.pagination import Page, page_of, page_size
+from graphql_api.types.breakdowns import breakdown_cursors, too_many_accounts
 from graphql_api.types.cube import (
     MAX_NODES,
     DimensionValue,
@@ -33,7 +34,6 @@ from graphql_api.types.cube import (
 from graphql_api.types.emissions import Emissions, Omission
 from graphql_api.types.enums import AccessDecision, CubeOrder, Dimension, Method
 from graphql_api.types.nodes import id_of, key_of
-from graphql_api.types.summary import breakdown_cursors, too_many_accounts
 
 Info = strawberry.Info[Context, None]
 

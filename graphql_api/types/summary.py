@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -13,16 +13,24 @@ from allocation.selectors.cube import CubePage, CubeRow
 from allocation.selectors.emissions import Series
 from allocation.selectors.statuses import Figure
 from graphql_api.context import Context
-from graphql_api.errors import Code, RefusedError, bad_input
+from graphql_api.errors import bad_input
 from graphql_api.loaders import Asked, BreakdownKey, SeriesKey
-from graphql_api.pagination import Cursors, Page, PageInfo, page_of, page_size
+from graphql_api.pagination import Page, page_of, page_size
 from graphql_api.types.arguments import After, First, WithMethod
+from graphql_api.types.breakdowns import (
+    AccountEmissionsConnection,
+    AccountGroupEmissionsConnection,
+    LocationEmissionsConnection,
+    ResourceGroupEmissionsConnection,
+    ServiceEmissionsConnection,
+    breakdown_cursors,
+    too_many_accounts,
+)
 from graphql_api.types.emissions import Emissions, EmissionsPoint, Mass, Omission, mass
 from graphql_api.types.enums import CubeOrder, Dimension, Granularity, LocationLevel, Method, Scope
 
 if TYPE_CHECKING:
     from graphql_api.types.methodologies import MethodologyVersion
-    from graphql_api.types.nodes import Account, AccountGroup, ResourceGroup
     from graphql_api.types.statements import VerificationStatement
 
 Info = strawberry.Info[Context, None]
@@ -32,143 +40,6 @@ FIRST_YEAR, LAST_YEAR = 1990, 2200
 InOrder = Annotated[CubeOrder, strawberry.argument(description="How the rows are sorted.")]
 InLevel = Annotated[LocationLevel, strawberry.argument(description="How finely places are told apart.")]
 FiscalStart = Annotated[int, strawberry.argument(description="First month of the year, 1 to 12; 1 = calendar years.")]
-
-
-@strawberry.type(description="A service of a provider.")
-class Service:
-    """One service."""
-
-    code: str = strawberry.field(description="The provider's code of the service.")
-    name: str = strawberry.field(description="Display name; the code where the provider gives none.")
-    category: str | None = strawberry.field(description="The provider's category; null where it gives none.")
-    provider: str | None = strawberry.field(description="Code of the provider.")
-
-
-@strawberry.type(description="Emissions of one service.")
-class ServiceEmissions:
-    """A row of a breakdown by service."""
-
-    service: Service = strawberry.field(description="The service.")
-    emissions: Emissions = strawberry.field(description="Its emissions in the period.")
-
-
-@strawberry.type(description="A service in a list.")
-class ServiceEmissionsEdge:
-    """Relay edge."""
-
-    cursor: str = strawberry.field(description="Place of the row in the list, for `after`.")
-    node: ServiceEmissions = strawberry.field(description="The row.")
-
-
-@strawberry.type(description="Emissions by service, one page of them.")
-class ServiceEmissionsConnection:
-    """Relay connection."""
-
-    edges: list[ServiceEmissionsEdge] = strawberry.field(description="The rows of the page.")
-    page_info: PageInfo = strawberry.field(description="Where the page lies.")
-
-
-@strawberry.type(description="A place where computers run.")
-class Location:
-    """A country, region or cluster."""
-
-    code: str | None = strawberry.field(
-        description="ISO 3166-1 alpha-2 code of a country, or the provider's code; null for Global services and for"
-        " places whose country or region the provider does not tell."
-    )
-    name: str = strawberry.field(description="Display name.")
-    level: LocationLevel = strawberry.field(description="How finely the place is told apart.")
-    cluster_kind: str | None = strawberry.field(
-        description="region, edge, availability_zone or data_center; null above the cluster level."
-    )
-    provider: str | None = strawberry.field(description="Code of the provider; null for countries.")
-
-
-@strawberry.type(description="Emissions of one place.")
-class LocationEmissions:
-    """A row of a breakdown by place."""
-
-    location: Location = strawberry.field(description="The place.")
-    emissions: Emissions = strawberry.field(description="Its emissions in the period.")
-
-
-@strawberry.type(description="A place in a list.")
-class LocationEmissionsEdge:
-    """Relay edge."""
-
-    cursor: str = strawberry.field(description="Place of the row in the list, for `after`.")
-    node: LocationEmissions = strawberry.field(description="The row.")
-
-
-@strawberry.type(description="Emissions by place, one page of them.")
-class LocationEmissionsConnection:
-    """Relay connection."""
-
-    edges: list[LocationEmissionsEdge] = strawberry.field(description="The rows of the page.")
-    page_info: PageInfo = strawberry.field(description="Where the page lies.")
-
-
-@strawberry.type(description="A node below the one asked for, in a breakdown.")
-class NodeEmissionsEdge:
-    """Relay edge with a figure."""
-
-    cursor: str = strawberry.field(description="Place of the row in the list, for `after`.")
-    emissions: Emissions = strawberry.field(description="Its emissions in the period, below the node asked for.")
-    node_key: strawberry.Private[NodeKey | None]
-
-
-@strawberry.type(description="A group in a breakdown.")
-class AccountGroupEmissionsEdge(NodeEmissionsEdge):
-    """Relay edge."""
-
-    @strawberry.field(description="The group; null for accounts in no group (Miscellaneous).")
-    async def node(self, info: Info) -> Annotated[AccountGroup, strawberry.lazy("graphql_api.types.nodes")] | None:
-        """Group."""
-        return await _node(info, self.node_key)  # type: ignore[return-value] # the key is that of a group
-
-
-@strawberry.type(description="Emissions by the group in which accounts stand directly, one page of them.")
-class AccountGroupEmissionsConnection:
-    """Relay connection."""
-
-    edges: list[AccountGroupEmissionsEdge] = strawberry.field(description="The rows of the page.")
-    page_info: PageInfo = strawberry.field(description="Where the page lies.")
-
-
-@strawberry.type(description="An account in a breakdown.")
-class AccountEmissionsEdge(NodeEmissionsEdge):
-    """Relay edge."""
-
-    @strawberry.field(description="The account.")
-    async def node(self, info: Info) -> Annotated[Account, strawberry.lazy("graphql_api.types.nodes")] | None:
-        """Account."""
-        return await _node(info, self.node_key)  # type: ignore[return-value] # the key is that of an account
-
-
-@strawberry.type(description="Emissions by account, one page of them.")
-class AccountEmissionsConnection:
-    """Relay connection."""
-
-    edges: list[AccountEmissionsEdge] = strawberry.field(description="The rows of the page.")
-    page_info: PageInfo = strawberry.field(description="Where the page lies.")
-
-
-@strawberry.type(description="A resource group in a breakdown.")
-class ResourceGroupEmissionsEdge(NodeEmissionsEdge):
-    """Relay edge."""
-
-    @strawberry.field(description="The resource group.")
-    async def node(self, info: Info) -> Annotated[ResourceGroup, strawberry.lazy("graphql_api.types.nodes")] | None:
-        """Resource group."""
-        return await _node(info, self.node_key)  # type: ignore[return-value] # the key is that of a resource group
-
-
-@strawberry.type(description="Emissions by resource group, one page of them.")
-class ResourceGroupEmissionsConnection:
-    """Relay connection."""
-
-    edges: list[ResourceGroupEmissionsEdge] = strawberry.field(description="The rows of the page.")
-    page_info: PageInfo = strawberry.field(description="Where the page lies.")
 
 
 @strawberry.type(description="Emissions of one provider scope.")
@@ -262,8 +133,7 @@ class EmissionsSummary:
     ) -> ServiceEmissionsConnection:
         """Services."""
         page = await self._page(info, Dimension.SERVICE, order_by, method, first, after)
-        edges = [ServiceEmissionsEdge(cursor=cursor, node=_service(row)) for cursor, row in page.rows]
-        return ServiceEmissionsConnection(edges=edges, page_info=page.info)
+        return ServiceEmissionsConnection.of(page)
 
     @strawberry.field(description="Emissions by place.")
     async def by_location(
@@ -276,9 +146,9 @@ class EmissionsSummary:
         method: WithMethod = Method.LOCATION_BASED,
     ) -> LocationEmissionsConnection:
         """Places."""
-        page = await self._page(info, Dimension(level.value), order_by, method, first, after)
-        edges = [LocationEmissionsEdge(cursor=cursor, node=_location(row, level)) for cursor, row in page.rows]
-        return LocationEmissionsConnection(edges=edges, page_info=page.info)
+        return LocationEmissionsConnection.of(
+            await self._page(info, Dimension(level.value), order_by, method, first, after), level
+        )
 
     @strawberry.field(description="Emissions by the group in which accounts stand directly.")
     async def by_account_group(
@@ -290,9 +160,9 @@ class EmissionsSummary:
         method: WithMethod = Method.LOCATION_BASED,
     ) -> AccountGroupEmissionsConnection:
         """Groups."""
-        page = await self._page(info, Dimension.ACCOUNT_GROUP, order_by, method, first, after)
-        edges = [AccountGroupEmissionsEdge(**_edge(cursor, row)) for cursor, row in page.rows]
-        return AccountGroupEmissionsConnection(edges=edges, page_info=page.info)
+        return AccountGroupEmissionsConnection.of(
+            await self._page(info, Dimension.ACCOUNT_GROUP, order_by, method, first, after)
+        )
 
     @strawberry.field(description="Emissions by account.")
     async def by_account(
@@ -305,8 +175,7 @@ class EmissionsSummary:
     ) -> AccountEmissionsConnection:
         """Accounts."""
         page = await self._page(info, Dimension.ACCOUNT, order_by, method, first, after)
-        edges = [AccountEmissionsEdge(**_edge(cursor, row)) for cursor, row in page.rows]
-        return AccountEmissionsConnection(edges=edges, page_info=page.info)
+        return AccountEmissionsConnection.of(page)
 
     @strawberry.field(description="Emissions by resource group; for nodes with at most 500 accounts.")
     async def by_resource_group(
@@ -318,9 +187,9 @@ class EmissionsSummary:
         method: WithMethod = Method.LOCATION_BASED,
     ) -> ResourceGroupEmissionsConnection:
         """Resource groups."""
-        page = await self._page(info, Dimension.RESOURCE_GROUP, order_by, method, first, after)
-        edges = [ResourceGroupEmissionsEdge(**_edge(cursor, row)) for cursor, row in page.rows]
-        return ResourceGroupEmissionsConnection(edges=edges, page_info=page.info)
+        return ResourceGroupEmissionsConnection.of(
+            await self._page(info, Dimension.RESOURCE_GROUP, order_by, method, first, after)
+        )
 
     @strawberry.field(description="The change against another period of the same length.")
     async def compared_with(
@@ -375,44 +244,8 @@ class EmissionsSummary:
         return [Omission.of(omission) for omission in (await self._series(info)).omissions]
 
 
-def breakdown_cursors(of: tuple[object, ...], order: CubeOrder, method: Method) -> Cursors:
-    """The cursors of a breakdown."""
-    return Cursors((*of, order, method), (int if order is CubeOrder.EMISSIONS_DESC else str, str))
-
-
 def checked_fiscal_start(month: int) -> int:
     """Check the first month of a year; BAD_USER_INPUT."""
     if not 1 <= month <= _MONTHS_OF_YEAR:
         raise bad_input("fiscalYearStart must lie between 1 and 12.", field="fiscalYearStart")
     return month
-
-
-def too_many_accounts() -> RefusedError:
-    """Say that the ledger is not read for so many accounts."""
-    told = f"Resource groups and qualities are told for nodes with at most {cube.MAX_LEDGER_ACCOUNTS} accounts."
-    return RefusedError(told, Code.COST_LIMIT_EXCEEDED, limit=cube.MAX_LEDGER_ACCOUNTS)
-
-
-async def _node(info: Info, key: NodeKey | None) -> object:
-    from graphql_api.types.nodes import node_type  # noqa: PLC0415 nodes have summaries, summaries have nodes
-
-    row = None if key is None else await info.context.loaders.node_by_key.load(key)
-    return None if row is None else node_type(row)
-
-
-def _edge(cursor: str, row: CubeRow) -> dict[str, Any]:
-    return {"cursor": cursor, "emissions": Emissions(figure=row.figure), "node_key": row.values[0].node}
-
-
-def _service(row: CubeRow) -> ServiceEmissions:
-    value = row.values[0]
-    service = Service(code=value.code, name=value.name, category=value.kind, provider=value.provider)
-    return ServiceEmissions(service=service, emissions=Emissions(figure=row.figure))
-
-
-def _location(row: CubeRow, level: LocationLevel) -> LocationEmissions:
-    value = row.values[0]
-    location = Location(
-        code=value.code or None, name=value.name, level=level, cluster_kind=value.kind, provider=value.provider
-    )
-    return LocationEmissions(location=location, emissions=Emissions(figure=row.figure))
