@@ -128,21 +128,23 @@ _STANDING = """
 )
 SELECT standing.key, standing.provider_id, standing.months, standing.whole, standing.part, standing.switched_off,
        CASE WHEN isempty(standing.switched_off) THEN 0 ELSE (
-           SELECT count(DISTINCT member.account_id)
-           FROM accounts_accountmembership member
-           LEFT JOIN accounts_groupclosure closure
-               ON closure.descendant_id = member.group_id AND closure.ancestor_id = standing.group_id
-           LEFT JOIN root ON root.node_kind = 'account' AND root.node_id = member.account_id
-           WHERE member.directory_id = standing.directory_id AND member.superseded_by_id IS NULL
-               AND (standing.group_id IS NULL OR closure.ancestor_id IS NOT NULL)
-               AND (NOT standing.directly OR member.group_id IS NULL)
+           SELECT count(DISTINCT held.account_id)
+           FROM (SELECT member.account_id, daterange(member.valid_from, member.valid_to) AS months
+                 FROM accounts_accountmembership member
+                 WHERE standing.group_id IS NULL AND member.directory_id = standing.directory_id
+                     AND member.superseded_by_id IS NULL AND (NOT standing.directly OR member.group_id IS NULL)
+                 UNION ALL
+                 SELECT member.account_id,
+                        daterange(member.valid_from, member.valid_to) * daterange(closure.valid_from, closure.valid_to)
+                 FROM accounts_groupclosure closure
+                 JOIN accounts_accountmembership member ON member.group_id = closure.descendant_id
+                 WHERE closure.ancestor_id = standing.group_id AND member.superseded_by_id IS NULL) AS held
+           WHERE standing.switched_off && held.months
                -- Of a hundred thousand accounts hardly one has a role of its own.
-               AND standing.switched_off && daterange(member.valid_from, member.valid_to)
-               AND ((root.months IS NULL AND standing.group_id IS NULL)
-                    OR NOT isempty(standing.switched_off * datemultirange(daterange(member.valid_from, member.valid_to))
-                                   * CASE WHEN standing.group_id IS NULL THEN '{(,)}'::datemultirange
-                                          ELSE datemultirange(daterange(closure.valid_from, closure.valid_to)) END
-                                   - COALESCE(root.months, '{}'::datemultirange)))
+               AND (held.account_id NOT IN (SELECT root.node_id FROM root WHERE root.node_kind = 'account')
+                    OR NOT isempty(standing.switched_off * datemultirange(held.months)
+                                   - (SELECT root.months FROM root
+                                      WHERE root.node_kind = 'account' AND root.node_id = held.account_id)))
        ) END AS hidden_accounts
 FROM standing ORDER BY standing.key, standing.provider_id, standing.directory_id
 """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WIDTH = 150
-READING = ["B2", "RLS", "B3", "B4", "shapes", "B6", "B5", "peers"]
+READING = ["B2", "RLS", "B3", "B4", "shapes", "B5", "B6", "peers"]
 # Only if they are asked for: the alternatives come from package registries, and two hosts need root.
 USUAL = ["B1", *(one for one in READING if one != "peers")]
 

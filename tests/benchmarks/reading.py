@@ -69,10 +69,11 @@ def reading_figures(chosen: argparse.Namespace, folder: Path) -> list[Figure]:
             figures += cloud_carbon_figures(max(chosen.rows))
         if "shapes" in chosen.only:
             figures += shape_figures(url, large, chosen)
-        if "B6" in chosen.only:
-            figures += change_figures(client, url, large)
         if "B5" in chosen.only:
             figures += growth_figures(url, large, chosen.times)
+        # Last, since the changes stay.
+        if "B6" in chosen.only:
+            figures += change_figures(client, url, large)
     return figures
 
 

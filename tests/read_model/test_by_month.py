@@ -137,6 +137,30 @@ def test_switching_multi_account_management_off_hides_all_but_direct_roles(world
     assert [(one.reason, one.accounts) for one in told] == [(Reason.MULTI_ACCOUNT_DISABLED, 5)]
 
 
+@pytest.mark.parametrize("own", [None, "deep"])
+def test_accounts_that_the_switch_hides_are_counted_below_every_node(world: World, own: str | None) -> None:
+    if own is not None:
+        world.grant("northerner", own)
+    world.made["north"].multi_account_management = False
+    world.made["north"].save()
+    oracle = Oracle(world)
+    months = [month(f"2025-0{number}") for number in range(1, 5)]
+    counts = {}
+    for kind, code in NODES:
+        if kind not in {"resource_directory", "account_group", "miscellaneous"} or code in {"south", "c"}:
+            continue
+        below = {
+            account
+            for account in {place[0] for place in world.places}
+            for on in months
+            if account != own and (kind, code) in oracle.above(account, on)
+        }
+        told = series(world, "northerner", kind, code).omissions
+        counts[kind, code] = {one.accounts for one in told if one.reason is Reason.MULTI_ACCOUNT_DISABLED}
+        assert counts[kind, code] == {len(below) or None}, (kind, code)
+    assert len(set(map(frozenset, counts.values()))) > 2
+
+
 def test_an_unknown_node_looks_like_a_hidden_one(world: World) -> None:
     absent = NodeKey(Kind.ACCOUNT, 999_999)
     hidden = key(world, "account", "alone")

@@ -186,7 +186,8 @@ class World:
     def grant(self, user: str, node: str, *, role: str = "viewer", **fields: Any) -> None:  # noqa: ANN401 model fields
         target = self.made[node]
         kind = ContentType.objects.get_for_model(target)
-        self.grants.setdefault(user, []).append((KINDS_OF_MODELS[type(target)], node))
+        # A list of its own: a world of a test shares its lists with the one that was built.
+        self.grants[user] = [*self.grants.get(user, ()), (KINDS_OF_MODELS[type(target)], node)]
         _GRANTS[type(target)].objects.create(  # type: ignore[attr-defined] # every grant model has a manager
             user=self.made[user],
             permission=Permission.objects.get(content_type=kind, codename=role),
