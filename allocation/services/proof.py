@@ -243,21 +243,23 @@ def _sources(run: AllocationRun) -> dict[tuple[int, str], int]:
 
 
 def _balances(run: AllocationRun, table: str) -> dict[tuple[int, str], Balance]:
-    """Sum the stored ledger by cluster, line and kind of account, in one pass; what is internal is looked up."""
+    """Sum the stored ledger by cluster, line and kind of account, in one pass; what is internal is looked up.
+
+    The table's CHECK says that all its rows are the run's: to ask each of them again takes a tenth of the time.
+    """
     balances: dict[tuple[int, str], Balance] = defaultdict(Balance)
     with connection.cursor() as cursor:
         cursor.execute(
             # The table's name is one of two of our own.
             f"SELECT cluster_id, line, special, sum(ug), sum(estimated_ug), count(*) FROM {table}"  # noqa: S608 as said
-            " WHERE run_id = %s GROUP BY cluster_id, line, special",
-            [run.pk],
+            " GROUP BY cluster_id, line, special"
         )
         for cluster_id, line, special, ug, estimated_ug, rows in cursor.fetchall():
             balances[cluster_id, LINE_CODES[line]].add(SpecialAccount(special), int(ug), int(estimated_ug), rows)
         cursor.execute(
             f"SELECT cluster_id, line, sum(ug) FROM {table}"  # noqa: S608 as said
-            " WHERE run_id = %s AND special = %s AND account_id = ANY(%s) GROUP BY cluster_id, line",
-            [run.pk, SpecialAccount.NONE, internal_account_ids(run.package)],
+            " WHERE special = %s AND account_id = ANY(%s) GROUP BY cluster_id, line",
+            [SpecialAccount.NONE, internal_account_ids(run.package)],
         )
         for cluster_id, line, ug in cursor.fetchall():
             balances[cluster_id, LINE_CODES[line]].move_inside(int(ug))
