@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from django.db import connection
+from django.db import connection, transaction
 from psycopg import sql
 
 if TYPE_CHECKING:
@@ -54,15 +54,17 @@ class PartitionInUseError(Exception):
     """The partition is attached: it is complete and is not made again."""
 
 
-# What readers ask for. Ledger ids grow within a chunk, so a block range index finds a span of them; account totals are
-# read by account and grain. Usage is read one cluster at a time.
+# What readers ask for: the ledger by account, account totals by account and grain, usage one cluster at a time.
 _WITHHELD: Final = ("below_threshold", "not_covered")
 _INDEXES: Final[dict[str, Sequence[str]]] = {
     "allocation_usagerow": ("USING btree (cluster_id, region_id)",),
     "allocation_usagesum": ("USING btree (cluster_id, region_id)",),
-    "allocation_ledgerrow": ("USING btree (account_id)", "USING brin (id)"),
+    "allocation_ledgerrow": ("USING btree (account_id)",),
     "allocation_accounttotal": ("USING btree (account_id, grain, service_id, cluster_id)",),
 }
+# Ledger ids grow within a chunk, so a block range index finds the rows of one.
+_BY_CHUNK: Final = "USING brin (id)"
+_BY_CHUNK_NUMBER: Final = 1
 
 # What rows are looked up, joined and grouped by: of these the planner is told. Amounts are only added up.
 _LEAF: Final = ("cluster_id", "service_id", "account_id", "resource_group_id")
@@ -107,17 +109,36 @@ def create(partition: Partition) -> None:
 
 def index(partition: Partition) -> None:
     """Build the partition's indexes and statistics, after it was filled; indexes that are there already stay."""
+    for number, definition in enumerate(_INDEXES[partition.parent]):
+        _create_index(partition, number, definition)
     with connection.cursor() as cursor:
-        for number, definition in enumerate(_INDEXES[partition.parent]):
-            cursor.execute(
-                sql.SQL("CREATE INDEX IF NOT EXISTS {name} ON {table} {definition}").format(
-                    name=sql.Identifier(f"{partition.table}_by_{number}"),
-                    definition=sql.SQL(definition),
-                    **_names(partition),
-                )
-            )
         columns = sql.SQL(", ").join(map(sql.Identifier, _ASKED_BY[partition.parent]))
         cursor.execute(sql.SQL("ANALYZE {table} ({columns})").format(columns=columns, **_names(partition)))
+
+
+def index_chunks(run_id: int) -> None:
+    """Let the rows of a chunk be found in the ledger of a run, if they cannot be yet.
+
+    Readers never ask for a chunk. Who checks a month does, and who withholds something of it: so the index is made by
+    the first of them, and no other month waits for it.
+    """
+    ledger = ledger_of(run_id)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Two at once would both make it. The run itself stays free for its worker's signs of life.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [ledger.table])
+        if exists(ledger):
+            _create_index(ledger, _BY_CHUNK_NUMBER, _BY_CHUNK)
+
+
+def _create_index(partition: Partition, number: int, definition: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("CREATE INDEX IF NOT EXISTS {name} ON {table} {definition}").format(
+                name=sql.Identifier(f"{partition.table}_by_{number}"),
+                definition=sql.SQL(definition),
+                **_names(partition),
+            )
+        )
 
 
 def attach(partition: Partition) -> None:

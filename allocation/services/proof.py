@@ -120,8 +120,9 @@ def _prove(claim: Claim) -> Balances:
 def _roll_up(claim: Claim) -> Told | None:
     """Complete the totals of accounts, and say what they add up to; None where something is withheld of it."""
     run = _held(claim)
-    fill_service_intensities(run, complete_account_totals(run.pk))
-    return None if withholds(run.pk) else account_sums(run.pk)
+    fine = complete_account_totals(run.pk)
+    fill_service_intensities(run, fine)
+    return None if withholds(run.pk) else account_sums(fine)
 
 
 def _held(claim: Claim) -> AllocationRun:

@@ -108,6 +108,7 @@ def _fill_from_ledger(run_id: int, *, withheld: bool) -> None:
         "sums": _sums(columns, line_totals),
         "line_sums": _told_sums(lines) if withheld else _line_sums(lines),
     }
+    partitions.index_chunks(run_id)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL work_mem = '128MB'")
         for span in _spans(run_id):
@@ -138,24 +139,19 @@ def fine_totals(run_id: int) -> FineTotals:
     return read_fine_totals(table, known | (dict.fromkeys(_WITHHELD.values(), 0) if withholds(run_id) else {}))
 
 
-def account_sums(run_id: int) -> dict[tuple[int, str], tuple[int, int]]:
-    """Add a run's account totals up by cluster and line: micrograms (Wh of energy), and their estimated part."""
-    line_totals = _line_totals_ug(run_id)
-    lines = [line for line in LINE_CODES if line in line_totals]
-    if not lines:
-        return {}
-    statement = sql.SQL("SELECT cluster_id, {sums} FROM {totals} WHERE grain = 3 GROUP BY cluster_id").format(
-        sums=_sums(_columns_of(line_totals), line_totals),
-        totals=sql.Identifier(partitions.account_totals_of(run_id).table),
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        return {
-            (cluster_id, line): (int(ug), int(estimated_ug))
-            for cluster_id, *sums in cursor.fetchall()
-            for line, ug, estimated_ug in zip(lines, sums[: len(lines)], sums[len(lines) :], strict=True)
-            if ug is not None
-        }
+def account_sums(fine: FineTotals) -> dict[tuple[int, str], tuple[int, int]]:
+    """Add stored account totals up by cluster and line: micrograms (Wh of energy), and their estimated part."""
+    clusters, sums = fine.amounts.added_up(fine.cluster)
+    found = {}
+    for line in LINE_CODES:
+        amount, estimated = _amount_column(line), _estimated_column(line)
+        if amount in sums.values:
+            told = sums.present[amount].tolist()
+            columns = clusters.tolist(), sums.values[amount].tolist(), sums.values[estimated].tolist()
+            for there, cluster_id, *both in zip(told, *columns, strict=True):
+                if there:
+                    found[cluster_id, line] = (both[0], both[1])
+    return found
 
 
 def _columns_of(line_totals_ug: Mapping[str, int | None]) -> list[str]:
@@ -181,7 +177,7 @@ def _line_totals_ug(run_id: int) -> dict[str, int | None]:
 
 
 def _spans(run_id: int) -> list[sql.Composable]:
-    """Return conditions that cut the ledger into its chunks; the block range index finds their rows."""
+    """Return conditions that cut the ledger into its chunks."""
     ordinals = RunChunk.objects.filter(run_id=run_id).values_list("ordinal", flat=True)
     spans: list[sql.Composable] = [
         sql.SQL("id BETWEEN {} AND {}").format(

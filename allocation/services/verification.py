@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from allocation.exchange.methodology import stored_digest
 from allocation.models import AllocationRun, Publication, RunChunk
+from allocation.services import partitions
 from allocation.services.calculation import compute_afresh
 from allocation.services.digests import chunk_digest, code_version, input_digest, ledger_digest
 from allocation.services.proof import ProofError, check_proof
@@ -59,6 +60,7 @@ def _verified(run: AllocationRun, month: str) -> Verdict:
         check_proof(run)
     except ProofError as error:
         return Verdict(False, "PROOF_FAILED", run.pk, f"{month}: {error}")
+    partitions.index_chunks(run.pk)
     changed = [
         chunk.cluster.code
         for chunk in RunChunk.objects.filter(run=run).select_related("cluster")
@@ -81,6 +83,7 @@ def reproduce_run(run: AllocationRun, *, prepare: Prepare = compute_afresh) -> I
     yield _compared("OPTIONS", run, version.options_digest, stored_digest(version.options))
     yield _compared("CODE", run, run.code_version, code_version())
     computation = prepare(run)
+    partitions.index_chunks(run.pk)
     chunks = {chunk.cluster.code: chunk for chunk in RunChunk.objects.filter(run=run).select_related("cluster")}
     yield _compared("CLUSTERS", run, ",".join(sorted(chunks)), ",".join(sorted(computation.clusters)))
     computed = {}

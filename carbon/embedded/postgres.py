@@ -60,6 +60,7 @@ maintenance_work_mem = 256MB
 dynamic_shared_memory_type = {shared_memory}
 jit = off                        # short queries dominate, compiling them costs more than it saves
 random_page_cost = 1.1
+io_method = sync                 # what is read was mostly just written; processes that read ahead need a core
 
 # Every crash is survived (fsync stays on); nothing is replicated, so COPY into a table made in
 # the same transaction needs no WAL.

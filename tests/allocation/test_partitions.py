@@ -7,6 +7,7 @@ from django.db import connection
 
 from allocation.services import partitions
 from allocation.services.partitions import PartitionInUseError
+from tests.factories.connections import elsewhere
 
 pytestmark = pytest.mark.django_db
 LEDGER = partitions.ledger_of(987_654)
@@ -36,4 +37,26 @@ def test_a_partition_that_readers_see_is_not_made_again() -> None:
     with pytest.raises(PartitionInUseError):
         partitions.create(LEDGER)
     partitions.drop(LEDGER)
+    assert not partitions.exists(LEDGER)
+
+
+def kinds_of_indexes() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT method.amname FROM pg_index entry JOIN pg_class named ON named.oid = entry.indexrelid"
+            " JOIN pg_am method ON method.oid = named.relam WHERE entry.indrelid = %s::regclass ORDER BY 1",
+            [LEDGER.table],
+        )
+        return [kind for (kind,) in cursor.fetchall()]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_chunks_are_indexed_once_by_those_who_ask_for_them() -> None:
+    partitions.create(LEDGER)
+    partitions.index(LEDGER)
+    assert kinds_of_indexes() == ["btree"]
+    elsewhere(*[lambda: partitions.index_chunks(LEDGER.key)] * 4)
+    assert kinds_of_indexes() == ["brin", "btree"]
+    partitions.drop(LEDGER)
+    partitions.index_chunks(LEDGER.key)
     assert not partitions.exists(LEDGER)

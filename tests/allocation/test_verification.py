@@ -60,6 +60,17 @@ def test_untouched_months_are_proved(
     assert "1 published runs are as they were" in err
 
 
+def test_who_checks_a_month_finds_its_chunks_by_an_index(published: tuple[Month, AllocationRun]) -> None:
+    def chunks_indexed() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"allocation_ledgerrow_{published[1].pk}_by_1"])
+            return bool(cursor.fetchone()[0])
+
+    assert not chunks_indexed()
+    assert all(verdict.ok for verdict in verify_published_months())
+    assert chunks_indexed()
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
