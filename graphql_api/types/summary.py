@@ -146,9 +146,8 @@ class EmissionsSummary:
         method: WithMethod = Method.LOCATION_BASED,
     ) -> LocationEmissionsConnection:
         """Places."""
-        return LocationEmissionsConnection.of(
-            await self._page(info, Dimension(level.value), order_by, method, first, after), level
-        )
+        page = await self._page(info, Dimension(level.value), order_by, method, first, after)
+        return LocationEmissionsConnection.of(page, level)
 
     @strawberry.field(description="Emissions by the group in which accounts stand directly.")
     async def by_account_group(
@@ -160,9 +159,8 @@ class EmissionsSummary:
         method: WithMethod = Method.LOCATION_BASED,
     ) -> AccountGroupEmissionsConnection:
         """Groups."""
-        return AccountGroupEmissionsConnection.of(
-            await self._page(info, Dimension.ACCOUNT_GROUP, order_by, method, first, after)
-        )
+        page = await self._page(info, Dimension.ACCOUNT_GROUP, order_by, method, first, after)
+        return AccountGroupEmissionsConnection.of(page)
 
     @strawberry.field(description="Emissions by account.")
     async def by_account(
@@ -187,9 +185,8 @@ class EmissionsSummary:
         method: WithMethod = Method.LOCATION_BASED,
     ) -> ResourceGroupEmissionsConnection:
         """Resource groups."""
-        return ResourceGroupEmissionsConnection.of(
-            await self._page(info, Dimension.RESOURCE_GROUP, order_by, method, first, after)
-        )
+        page = await self._page(info, Dimension.RESOURCE_GROUP, order_by, method, first, after)
+        return ResourceGroupEmissionsConnection.of(page)
 
     @strawberry.field(description="The change against another period of the same length.")
     async def compared_with(
